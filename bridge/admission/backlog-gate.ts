@@ -1,0 +1,79 @@
+import { delay } from '../timing.js';
+import type { TemporalPort } from '../temporal/temporal-port.js';
+import type { Admission } from './admission.js';
+
+const REASON = 'backlog';
+const POLL_MS = 500;
+/** With nothing started lately the backlog can only shrink: ask seldom. */
+const IDLE_POLL_MS = 5_000;
+
+export interface BacklogGateOptions {
+  readonly port: Pick<TemporalPort, 'backlog'>;
+  readonly admission: Pick<Admission, 'hold' | 'lift'>;
+  readonly taskQueues: readonly string[];
+  /** Tasks that may wait in all queues together; intake resumes at half. */
+  readonly maxBacklog: number;
+  readonly onChange?: (held: boolean, backlog: number) => void;
+}
+
+/**
+ * Intake pauses while more tasks wait for a worker than allowed. Between two looks it counts what was started, so that
+ * a burst can't outrun the poll: at most `maxBacklog` tasks wait, and what the workers took since the last look.
+ */
+export class BacklogGate {
+  readonly #options: BacklogGateOptions;
+  #seen = 0;
+  #startedSince = 0;
+  #held = false;
+
+  constructor(options: BacklogGateOptions) {
+    this.#options = options;
+  }
+
+  /** A record was started: one more task waits, as far as we know. */
+  started(): void {
+    this.#startedSince++;
+    if (!this.#held && this.#seen + this.#startedSince >= this.#options.maxBacklog) this.#set(true);
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  get backlog(): number {
+    return this.#seen + this.#startedSince;
+  }
+
+  /** Looks until the signal fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const startedBefore = this.#startedSince;
+      try {
+        const { port, taskQueues } = this.#options;
+        const all = await Promise.all(taskQueues.map((taskQueue) => port.backlog(taskQueue)));
+        this.#looked(
+          all.reduce((total, one) => total + one.count, 0),
+          startedBefore,
+        );
+      } catch {
+        // Temporal is away: nothing is started anyway, and what was seen stays.
+      }
+      await delay(this.#held || this.#startedSince > 0 || this.#seen > 0 ? POLL_MS : IDLE_POLL_MS, signal);
+    }
+  }
+
+  #looked(count: number, startedBefore: number): void {
+    this.#seen = count;
+    this.#startedSince -= startedBefore;
+    const { maxBacklog } = this.#options;
+    if (this.#held && this.backlog <= maxBacklog / 2) this.#set(false);
+    else if (!this.#held && this.backlog >= maxBacklog) this.#set(true);
+  }
+
+  #set(held: boolean): void {
+    this.#held = held;
+    if (held) this.#options.admission.hold(REASON);
+    else this.#options.admission.lift(REASON);
+    this.#options.onChange?.(held, this.backlog);
+  }
+}

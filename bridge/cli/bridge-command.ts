@@ -1,0 +1,68 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { Bridge } from '../bridge.js';
+import { createLogger } from '../observe/logger.js';
+import { closeOnSignal, configFrom, configOption, logLevelOption, type ConfigFlags } from './command.js';
+
+interface BridgeFlags extends ConfigFlags {
+  readonly rename?: boolean;
+  readonly reportEvery: number;
+}
+
+export function bridgeCommand(): Command {
+  return new Command('bridge')
+    .description('Read Kafka and start a workflow for each record, until SIGTERM.')
+    .addOption(configOption())
+    .addOption(logLevelOption())
+    .option('--rename', 'take over a group that a subscription of another name has committed in')
+    .option('--report-every <seconds>', 'how often the counts are logged, while they change', seconds, 10)
+    .addHelpText(
+      'after',
+      `
+It waits for Kafka and Temporal, and outlives minutes without either. SIGTERM drains under \`drainTimeoutMs\` and commits;
+a second signal stops at once. What was started and not committed is met again after a restart, and nothing runs twice.
+
+Examples:
+  ktb bridge
+  KAFKA_BROKERS=kafka-1:9092,kafka-2:9092 TEMPORAL_ADDRESS=temporal:7233 ktb bridge --config orders.config.ts`,
+    )
+    .action(async (flags: BridgeFlags) => {
+      const config = await configFrom(flags);
+      const logger = createLogger({ name: 'bridge', level: config.logLevel });
+      const bridge = new Bridge(config, { logger, rename: flags.rename ?? false });
+      const closed = closeOnSignal(bridge);
+      const report = reporter(bridge, logger);
+      const timer = setInterval(report, flags.reportEvery * 1000);
+      try {
+        await bridge.start();
+        await closed;
+      } catch (error) {
+        await bridge.close();
+        throw error;
+      } finally {
+        clearInterval(timer);
+        report();
+      }
+      // An open socket of a client that hangs must not keep the process: everything was closed or given up.
+      process.exit(0);
+    });
+}
+
+/** Logs the counts when they have changed. */
+function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () => void {
+  let last = '';
+  return () => {
+    const { outcomes, buffered, inFlight, backlog, gates, partitions, holds } = bridge.status();
+    const lag = partitions.reduce((sum, { logEnd, committed }) => sum + Number(logEnd - (committed ?? logEnd)), 0);
+    const counts = { outcomes, lag, buffered: buffered.records, inFlight, backlog, gates, held: holds.map((hold) => hold.scope) };
+    const now = JSON.stringify(counts);
+    if (now === last) return;
+    last = now;
+    logger.info(counts, 'counts');
+  };
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0.1) throw new InvalidArgumentError('Expected a number of seconds, at least 0.1.');
+  return value;
+}

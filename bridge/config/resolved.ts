@@ -1,0 +1,87 @@
+import type { DataConverter } from '@temporalio/common';
+import type { ActivityRouteOptions, RecordInfo, RetryShape } from '../../workflows/contract.js';
+import type {
+  BufferOptions,
+  CircuitOptions,
+  DecoderOption,
+  KafkaOptions,
+  Priority,
+  QuarantineLimit,
+  StartOptions,
+  TemporalOptions,
+  WorkerSettings,
+} from './types.js';
+
+/** What a route starts. */
+export type RouteTarget =
+  | {
+      readonly kind: 'workflow';
+      readonly workflow: string;
+      readonly retry?: RetryShape;
+      readonly options: StartOptions;
+    }
+  | {
+      readonly kind: 'activity';
+      readonly activity: ActivityRouteOptions;
+      readonly options: StartOptions;
+    };
+
+/** A route with every default in place. */
+export interface ResolvedRoute {
+  readonly id: string;
+  readonly topic: string | RegExp;
+  /** `undefined` takes every type, also none. */
+  readonly eventTypes: ReadonlySet<string> | undefined;
+  readonly eventTypeFrom: string | undefined;
+  readonly decoder: DecoderOption;
+  readonly key: string | ((event: unknown, record: RecordInfo) => string | null | undefined) | undefined;
+  readonly filter: ((event: unknown, record: RecordInfo) => boolean) | undefined;
+  readonly missingKey: 'coordinates' | 'quarantine';
+  readonly onConflict: 'quarantine' | 'duplicate';
+  readonly priority: Priority;
+  readonly target: RouteTarget;
+}
+
+/** The configuration with every default and every override in place; validated once, and never again inside. */
+export interface ResolvedConfig {
+  readonly name: string;
+  readonly idPrefix: string;
+  /** Absolute: the folder that relative paths of the config start from. */
+  readonly baseDir: string;
+  /** Absolute, where the config came from a file. */
+  readonly file: string | undefined;
+  readonly kafka: Required<Omit<KafkaOptions, 'ssl' | 'sasl'>> & Pick<KafkaOptions, 'ssl' | 'sasl'>;
+  readonly temporal: {
+    readonly address: string;
+    readonly namespace: string;
+    readonly taskQueue: string;
+    readonly tls: TemporalOptions['tls'];
+    readonly apiKey: string | undefined;
+    /** gRPC metadata from the profile, e.g. headers of a proxy. */
+    readonly metadata: Readonly<Record<string, string>> | undefined;
+    readonly dataConverter: DataConverter | undefined;
+  };
+  readonly worker: {
+    /** Absolute. */
+    readonly workflowsPath: string | undefined;
+    /** An absolute path, or the functions. */
+    readonly activities: WorkerSettings['activities'];
+    readonly shutdownGraceTimeMs: number;
+    readonly options: NonNullable<WorkerSettings['options']>;
+  };
+  readonly routes: readonly ResolvedRoute[];
+  readonly onUnrouted: 'quarantine' | 'ignore';
+  readonly buffer: Required<BufferOptions>;
+  readonly maxPollRecords: number;
+  readonly maxConcurrentStarts: number;
+  readonly maxBacklog: number;
+  /** `undefined`: no limit. */
+  readonly quarantineLimit: Required<QuarantineLimit> | undefined;
+  readonly foreignLimit: number;
+  readonly circuit: Required<CircuitOptions>;
+  readonly keySearchAttribute: 'plain' | 'hash' | 'off';
+  readonly drainTimeoutMs: number;
+  readonly watchdogMs: number;
+  readonly uiUrl: string | undefined;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+}

@@ -1,0 +1,230 @@
+import { z } from 'zod';
+import { BridgeError } from '../errors.js';
+import { isJsonPointer } from '../intake/json-pointer.js';
+import { OWN_PREFIX } from '../temporal/ids.js';
+import { crossProblems } from './cross-problems.js';
+import { expectation, unknownField } from './problems.js';
+import {
+  aFunction,
+  cleanText,
+  duration,
+  fields,
+  isCleanText,
+  isHostAndPort,
+  isObject,
+  isText,
+  isWellFormed,
+  listOf,
+  milliseconds,
+  object,
+  oneOf,
+  orFields,
+  positive,
+  rule,
+  text,
+  url,
+} from './rules.js';
+import type { BridgeConfig } from './types.js';
+
+const DECODERS = ['json', 'text', 'bytes', 'cloudevents'];
+
+const registry = fields({
+  type: oneOf('schema-registry'),
+  url,
+  auth: fields({ username: text, password: text }).optional(),
+  timeoutMs: milliseconds.optional(),
+});
+
+const decoder = orFields(
+  "'json', 'text', 'bytes', 'cloudevents', a schema registry ({ type: 'schema-registry', url }) or a function",
+  (value) => typeof value === 'function' || (typeof value === 'string' && DECODERS.includes(value)),
+  registry,
+);
+
+const isTopicName = (value: unknown): boolean =>
+  typeof value === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(value) && value !== '.' && value !== '..';
+
+const topic = rule(
+  (value) =>
+    typeof value === 'string'
+      ? "a topic's name (1 to 249 letters, digits, '.', '_' or '-'); a pattern is a RegExp"
+      : 'a string or a RegExp',
+  (value) => value instanceof RegExp || isTopicName(value),
+);
+
+const pointer = rule("a JSON pointer: empty, or beginning with '/'", isJsonPointer);
+
+const key = rule(
+  (value) =>
+    typeof value === 'string'
+      ? "a JSON pointer: empty, or beginning with '/'"
+      : 'a JSON pointer or a function',
+  (value) => typeof value === 'function' || isJsonPointer(value),
+);
+
+const eventType = rule(
+  'a string or an array of strings, not empty',
+  (value) => isText(value) || (Array.isArray(value) && value.length > 0 && value.every(isText)),
+);
+
+const routeId = rule(
+  `a string of at most 128 bytes, without control characters, not '${OWN_PREFIX.slice(0, -1)}' and not beginning with '${OWN_PREFIX}'`,
+  (value) =>
+    isCleanText(value) &&
+    Buffer.byteLength(value) <= 128 &&
+    !`${value}/`.startsWith(OWN_PREFIX) &&
+    isWellFormed(value),
+);
+
+const idPrefix = rule(
+  // Together with a key it must not be able to make an ID of ours either: `k` and `tb/capacity/...`.
+  `a string of at most 64 bytes, without control characters, that neither begins with '${OWN_PREFIX}' nor is a beginning of it`,
+  (value) =>
+    value === '' ||
+    (isCleanText(value) &&
+      Buffer.byteLength(value) <= 64 &&
+      isWellFormed(value) &&
+      !value.startsWith(OWN_PREFIX) &&
+      !OWN_PREFIX.startsWith(value)),
+);
+
+const retry = fields({
+  maximumAttempts: rule(
+    'a positive whole number or Infinity',
+    (value) =>
+      value === Infinity || (Number.isSafeInteger(value) && Number(value) > 0 && Number(value) < 2 ** 31),
+  ).optional(),
+  initialIntervalMs: milliseconds.optional(),
+  maximumIntervalMs: milliseconds.optional(),
+  backoffCoefficient: rule(
+    'a number of at least 1',
+    (value) => Number.isFinite(value) && Number(value) >= 1,
+  ).optional(),
+  nonRetryableErrors: listOf('an array of error names', isText).optional(),
+});
+
+const startOptions = fields({
+  taskQueue: cleanText.optional(),
+  workflowExecutionTimeout: duration.optional(),
+  workflowRunTimeout: duration.optional(),
+  workflowTaskTimeout: duration.optional(),
+  memo: object.optional(),
+  searchAttributes: object.optional(),
+});
+
+const route = fields({
+  id: routeId.optional(),
+  topic,
+  eventType: eventType.optional(),
+  eventTypeFrom: pointer.optional(),
+  decoder: decoder.optional(),
+  key: key.optional(),
+  filter: aFunction.optional(),
+  missingKey: oneOf('coordinates', 'quarantine').optional(),
+  onConflict: oneOf('quarantine', 'duplicate').optional(),
+  priority: oneOf('high', 'medium', 'low').optional(),
+  workflow: cleanText.optional(),
+  activity: cleanText.optional(),
+  retry: retry.optional(),
+  startToCloseTimeoutMs: milliseconds.optional(),
+  scheduleToCloseTimeoutMs: milliseconds.optional(),
+  heartbeatTimeoutMs: milliseconds.optional(),
+  options: startOptions.optional(),
+});
+
+const quarantineLimit = fields({
+  count: positive.optional(),
+  share: rule(
+    'a number from 0 to 1',
+    (value) => Number.isFinite(value) && Number(value) >= 0 && Number(value) <= 1,
+  ).optional(),
+  window: positive.optional(),
+});
+
+const schema = fields({
+  name: rule(
+    "1 to 64 letters, digits, '.', '_' or '-'",
+    (value) => typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value),
+  ),
+  idPrefix: idPrefix.optional(),
+  kafka: fields({
+    brokers: rule(
+      'an array of `host:port`, not empty',
+      (value) => Array.isArray(value) && value.length > 0 && value.every(isHostAndPort),
+    ),
+    groupId: cleanText,
+    clientId: cleanText.optional(),
+    ssl: rule(
+      'true, false or an object',
+      (value) => typeof value === 'boolean' || isObject(value),
+    ).optional(),
+    sasl: rule(
+      'an object with a `mechanism`',
+      (value) => isObject(value) && isText(value['mechanism']),
+    ).optional(),
+    startFrom: oneOf('beginning', 'end').optional(),
+    onLostRange: oneOf('continue', 'hold').optional(),
+    sessionTimeoutMs: milliseconds.optional(),
+    maxWaitTimeMs: milliseconds.optional(),
+    commitIntervalMs: milliseconds.optional(),
+  }),
+  temporal: fields({
+    address: text.optional(),
+    namespace: text.optional(),
+    taskQueue: cleanText,
+    tls: rule(
+      'true, false, null or an object',
+      (value) => value === null || typeof value === 'boolean' || isObject(value),
+    ).optional(),
+    apiKey: text.optional(),
+    dataConverter: object.optional(),
+  }),
+  worker: fields({
+    workflowsPath: text.optional(),
+    activities: rule(
+      'a path or an object of functions',
+      (value) => isText(value) || isObject(value),
+    ).optional(),
+    shutdownGraceTimeMs: milliseconds.optional(),
+    options: object.optional(),
+  }).optional(),
+  routes: z.array(route, { error: 'an array of routes' }).min(1, { error: 'an array of at least one route' }),
+  decoder: decoder.optional(),
+  onUnrouted: oneOf('quarantine', 'ignore').optional(),
+  buffer: fields({ records: positive.optional(), bytes: positive.optional() }).optional(),
+  maxPollRecords: positive.optional(),
+  maxConcurrentStarts: positive.optional(),
+  maxBacklog: positive.optional(),
+  quarantineLimit: orFields('false or an object', (value) => value === false, quarantineLimit).optional(),
+  foreignLimit: positive.optional(),
+  circuit: fields({ failures: positive.optional(), halfOpenAfterMs: milliseconds.optional() }).optional(),
+  keySearchAttribute: oneOf('plain', 'hash', 'off').optional(),
+  drainTimeoutMs: milliseconds.optional(),
+  watchdogMs: milliseconds.optional(),
+  uiUrl: url.optional(),
+  logLevel: oneOf('debug', 'info', 'warn', 'error', 'silent').optional(),
+});
+
+/**
+ * Says everything that is wrong with a configuration in one error, a line for each problem; the values under `sasl`,
+ * `ssl`, `tls`, `apiKey` and `auth` are never shown. What comes back is the very object that was given: decoders, functions
+ * and data converters keep their identity.
+ *
+ * @throws BridgeError `KTB_CONFIG`
+ */
+export function validateConfig(config: unknown): BridgeConfig {
+  const issues = schema.safeParse(config).error?.issues ?? [];
+  const problems = [...issues.flatMap((issue) => sentences(config, issue)), ...crossProblems(config)];
+  if (problems.length > 0) throw new BridgeError('KTB_CONFIG', [...new Set(problems)].join('\n'));
+  return config as BridgeConfig;
+}
+
+type Issue = z.core.$ZodIssue;
+
+function sentences(config: unknown, issue: Issue): readonly string[] {
+  if (issue.code === 'unrecognized_keys') {
+    const known = JSON.parse(issue.message) as string[];
+    return issue.keys.map((one) => unknownField(issue.path, one, known));
+  }
+  return [expectation(config, issue.path, issue.message)];
+}

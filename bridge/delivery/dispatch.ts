@@ -1,0 +1,38 @@
+import type { Dispatch } from '../../activities/index.js';
+import type { RecordMapper } from '../intake/record-mapper.js';
+import type { TemporalPort } from '../temporal/temporal-port.js';
+import { TemporalFault } from '../temporal/temporal-port.js';
+import { recordOf } from './quarantine-start.js';
+import { startRecord, type StartScope } from './record-start.js';
+
+/** What a quarantine workflow's activity does: the record's way once more, from its bytes, with today's configuration. */
+export function createDispatch(mapper: RecordMapper, port: TemporalPort, scope: StartScope): Dispatch {
+  return async (input) => {
+    const source = recordOf(input);
+    if (!source) return { refused: input.message, reason: input.reason };
+    if (input.subscription !== scope.name) {
+      return {
+        refused: `Expected a record of subscription \`${scope.name}\`, got one of \`${input.subscription}\``,
+        reason: 'rejected',
+      };
+    }
+    const mapped = await mapper.map(source);
+    if (mapped.kind === 'filtered') return { outcome: 'filtered', workflowId: null, runId: null };
+    if (mapped.kind === 'quarantine') return { refused: mapped.message, reason: mapped.reason };
+    try {
+      const start = await startRecord(port, mapped, scope, Date.now());
+      if (start.outcome === 'conflict' && mapped.route.onConflict === 'duplicate') {
+        return { outcome: 'duplicate', workflowId: start.workflowId, runId: start.runId ?? null };
+      }
+      if (start.outcome === 'conflict' || start.outcome === 'foreign') {
+        return { refused: start.message, reason: start.outcome };
+      }
+      return { outcome: start.outcome, workflowId: start.workflowId, runId: start.runId ?? null };
+    } catch (error) {
+      if (error instanceof TemporalFault && error.kind !== 'systemic') {
+        return { refused: error.message, reason: error.kind };
+      }
+      throw error;
+    }
+  };
+}

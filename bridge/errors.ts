@@ -1,0 +1,45 @@
+/**
+ * The codes of every error that this package throws.
+ *
+ * `KTB_CONFIG`: the configuration is wrong; the message names the field, what was expected and what came.
+ * `KTB_USAGE`: a command or a function was called wrongly.
+ * `KTB_SUBSCRIPTION`: the consumer group belongs to a subscription of another name.
+ * `KTB_KAFKA`: Kafka refused something that a retry does not mend.
+ * `KTB_TEMPORAL`: Temporal refused something that a retry does not mend.
+ * `KTB_WORKER`: the worker can't be built: an unknown workflow or activity, a bundle that fails.
+ * `KTB_LOCAL_STACK`: a piece of the local stack can't be had; the message lists the ways to get it.
+ * `KTB_RECORD`: a record can't be decoded, routed or taken.
+ */
+export type BridgeErrorCode =
+  | 'KTB_CONFIG'
+  | 'KTB_USAGE'
+  | 'KTB_SUBSCRIPTION'
+  | 'KTB_KAFKA'
+  | 'KTB_TEMPORAL'
+  | 'KTB_WORKER'
+  | 'KTB_LOCAL_STACK'
+  | 'KTB_RECORD';
+
+export interface BridgeErrorOptions {
+  readonly cause?: unknown;
+  /** Whether the same call can succeed later, without a change. @default false */
+  readonly retryable?: boolean;
+}
+
+/** The base of every error that this package throws: `code` for programs, `message` for people. */
+export class BridgeError extends Error {
+  override readonly name: string = 'BridgeError';
+  readonly code: BridgeErrorCode;
+  readonly retryable: boolean;
+
+  constructor(code: BridgeErrorCode, message: string, options: BridgeErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,31 @@
+import { Kafka, logLevel, type LogEntry } from 'kafkajs';
+import type { ResolvedConfig } from '../config/resolved.js';
+import type { Logger } from '../observe/logger.js';
+
+
+/** For each call of the client; an outage is waited out by who called. Set explicitly: NODE_ENV=test changes kafkajs's own. */
+const CLIENT_RETRY = { initialRetryTime: 200, maxRetryTime: 2_000, retries: 3 };
+
+const LEVELS = new Map<number, 'debug' | 'warn' | 'error'>([
+  [logLevel.ERROR, 'debug'],
+  [logLevel.WARN, 'debug'],
+]);
+
+/** kafkajs's own client, with the settings that held under faults; its log goes to ours, at debug. */
+export function kafkaClient(kafka: ResolvedConfig['kafka'], logger: Logger): Kafka {
+  return new Kafka({
+    brokers: [...kafka.brokers],
+    clientId: kafka.clientId,
+    ...(kafka.ssl === undefined ? {} : { ssl: kafka.ssl }),
+    ...(kafka.sasl === undefined ? {} : { sasl: kafka.sasl }),
+    connectionTimeout: 3_000,
+    requestTimeout: 12_000,
+    enforceRequestTimeout: true,
+    retry: CLIENT_RETRY,
+    logLevel: logLevel.WARN,
+    logCreator: () => (entry: LogEntry) => {
+      const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...rest } = entry.log;
+      logger[LEVELS.get(entry.level) ?? 'debug']({ kafkajs: rest }, message);
+    },
+  } as ConstructorParameters<typeof Kafka>[0]);
+}

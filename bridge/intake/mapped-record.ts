@@ -1,0 +1,42 @@
+import type { QuarantineReason, RecordInfo } from '../../workflows/contract.js';
+import type { ResolvedRoute } from '../config/resolved.js';
+import type { Priority } from '../config/types.js';
+import type { SourceRecord } from '../record.js';
+
+/** Where an idempotency key came from: it decides how the workflow ID is made of it. */
+export type KeySource = 'header' | 'route' | 'cloudevent' | 'coordinates';
+
+/** A record's idempotency key. Source `coordinates` has no text: topic, partition, offset and timestamp stand in for it. */
+export type RecordKey =
+  | { readonly source: 'header' | 'route' | 'cloudevent'; readonly text: string }
+  | { readonly source: 'coordinates'; readonly text: undefined };
+
+/** A record that a route takes. */
+export interface DeliverableRecord {
+  readonly kind: 'deliver';
+  readonly source: SourceRecord;
+  readonly route: ResolvedRoute;
+  readonly event: unknown;
+  readonly info: RecordInfo;
+  readonly key: RecordKey;
+  readonly priority: Priority;
+}
+
+/** A record that no handler should see, with the reason; it becomes a quarantine workflow. */
+export interface PoisonRecord {
+  readonly kind: 'quarantine';
+  readonly source: SourceRecord;
+  /** Undefined where it could not be decoded or routed: it then counts against its topic. */
+  readonly route: ResolvedRoute | undefined;
+  readonly reason: QuarantineReason;
+  readonly message: string;
+}
+
+/** A record that a filter, or `onUnrouted: 'ignore'`, passes by. */
+export interface FilteredRecord {
+  readonly kind: 'filtered';
+  readonly source: SourceRecord;
+  readonly route: ResolvedRoute | undefined;
+}
+
+export type MappedRecord = DeliverableRecord | PoisonRecord | FilteredRecord;

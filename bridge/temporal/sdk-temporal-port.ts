@@ -1,0 +1,290 @@
+import { hostname } from 'node:os';
+import type { temporal as api } from '@temporalio/proto';
+import { Connection, type WorkflowStartOptions } from '@temporalio/client';
+import {
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  TypedSearchAttributes,
+  type SearchAttributePair,
+} from '@temporalio/common';
+import type { RetryShape } from '../../workflows/contract.js';
+import type { ResolvedConfig } from '../config/resolved.js';
+import type { DescribedExecution, ExecutionStatus } from './describe.js';
+import { faultOf } from './faults.js';
+import { boundedId } from './ids.js';
+import { IdTaken, REQUEST_ID, StartingClient } from './starting-client.js';
+import { temporal } from './proto.js';
+import type { Backlog, Capabilities, HistoryEvent, RecordLabels, StartAnswer, StartRequest, TemporalPort } from './temporal-port.js';
+
+/** The bridge's search attributes, by name. Keywords are bounded like IDs: SQL stores refuse more than 255 bytes. */
+export const SEARCH_ATTRIBUTES = {
+  KtbRecord: SearchAttributeType.KEYWORD,
+  KtbKey: SearchAttributeType.KEYWORD,
+  KtbRoute: SearchAttributeType.KEYWORD,
+  KtbOffset: SearchAttributeType.INT,
+} as const;
+
+const RECORD = defineSearchAttributeKey('KtbRecord', SearchAttributeType.KEYWORD);
+const KEY = defineSearchAttributeKey('KtbKey', SearchAttributeType.KEYWORD);
+const ROUTE = defineSearchAttributeKey('KtbRoute', SearchAttributeType.KEYWORD);
+const OFFSET = defineSearchAttributeKey('KtbOffset', SearchAttributeType.INT);
+
+export interface SdkTemporalPortOptions {
+  /** How long one call may take before it counts as a systemic fault. @default 10000 */
+  readonly callTimeoutMs?: number;
+  /** How long an answer about the namespace stays good. @default 60000 */
+  readonly capabilitiesTtlMs?: number;
+}
+
+const DEFAULT_BLOB_LIMIT = 2 * 1024 * 1024;
+
+/** What every client of this package connects with. */
+export function connectionOptions(config: ResolvedConfig['temporal']) {
+  return {
+    address: config.address,
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
+    ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
+    ...(config.metadata === undefined ? {} : { metadata: { ...config.metadata } }),
+  };
+}
+
+/** The port against a real server. The connection is lazy: it may be made while the server is away. */
+export class SdkTemporalPort implements TemporalPort {
+  readonly #connection: Connection;
+  readonly #client: StartingClient;
+  readonly #namespace: string;
+  readonly #callTimeoutMs: number;
+  readonly #ttlMs: number;
+  #known: { readonly capabilities: Capabilities; readonly until: number } | undefined;
+
+  constructor(config: ResolvedConfig['temporal'], options: SdkTemporalPortOptions = {}) {
+    // No retries here: who waits and who is told is decided by the circuit and the fault judge.
+    this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
+    this.#namespace = config.namespace;
+    this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
+    this.#ttlMs = options.capabilitiesTtlMs ?? 60_000;
+    this.#client = new StartingClient({
+      connection: this.#connection,
+      namespace: config.namespace,
+      identity: `ktb@${hostname()}:${process.pid}`,
+      ...(config.dataConverter === undefined ? {} : { dataConverter: config.dataConverter }),
+    });
+  }
+
+  async start(request: StartRequest): Promise<StartAnswer> {
+    const { searchAttributes } = await this.capabilities();
+    const options = {
+      ...startOptions(request, searchAttributes),
+      [REQUEST_ID]: request.requestId,
+    } as unknown as WorkflowStartOptions;
+    try {
+      const handle = await this.#bounded(() => this.#client.start(request.workflowType, options));
+      return { kind: 'started', runId: handle.firstExecutionRunId };
+    } catch (error) {
+      const taken = takenIn(error);
+      if (taken) return { kind: 'taken', requestId: taken.requestId, runId: taken.runId };
+      throw faultOf(error);
+    }
+  }
+
+  async describe(workflowId: string, runId?: string): Promise<DescribedExecution | undefined> {
+    try {
+      const found = await this.#bounded(() => this.#client.getHandle(workflowId, runId).describe());
+      return {
+        workflowId: found.workflowId,
+        runId: found.runId,
+        firstRunId: found.raw.workflowExecutionInfo?.firstRunId || found.runId,
+        workflowType: found.type,
+        taskQueue: found.taskQueue,
+        status: statusOf(found.status.name),
+        startedAt: found.startTime.getTime(),
+        closedAt: found.closeTime?.getTime(),
+        memo: found.memo ?? {},
+        historyLength: found.historyLength,
+      };
+    } catch (error) {
+      if (error instanceof Error && error.name === 'WorkflowNotFoundError') return undefined;
+      throw faultOf(error);
+    }
+  }
+
+  async history(workflowId: string, runId: string): Promise<readonly HistoryEvent[]> {
+    try {
+      const { events } = await this.#bounded(() => this.#client.getHandle(workflowId, runId).fetchHistory());
+      return (events ?? []).map(eventOf);
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async backlog(taskQueue: string): Promise<Backlog> {
+    const kinds = [
+      temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+      temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    ];
+    try {
+      const answers = await Promise.all(
+        kinds.map((taskQueueType) =>
+          this.#bounded(() =>
+            this.#client.workflowService.describeTaskQueue({
+              namespace: this.#namespace,
+              taskQueue: { name: taskQueue },
+              taskQueueType,
+              reportStats: true,
+            }),
+          ),
+        ),
+      );
+      return {
+        count: sum(answers.map((answer) => Number(answer.stats?.approximateBacklogCount ?? 0))),
+        ageMs: Math.max(...answers.map((answer) => Number(answer.stats?.approximateBacklogAge?.seconds ?? 0) * 1000)),
+        polled: answers.some((answer) => (answer.pollers?.length ?? 0) > 0),
+      };
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    if (this.#known && this.#known.until > Date.now()) return this.#known.capabilities;
+    try {
+      const [namespace, system] = await Promise.all([
+        this.#bounded(() => this.#client.workflowService.describeNamespace({ namespace: this.#namespace })),
+        this.#bounded(() => this.#client.workflowService.getSystemInfo({})),
+      ]);
+      const limits = namespace.namespaceInfo?.limits;
+      const capabilities: Capabilities = {
+        serverVersion: system.serverVersion ?? '',
+        standaloneActivities: Boolean(
+          (namespace.namespaceInfo?.capabilities as { standaloneActivities?: boolean } | null)?.standaloneActivities,
+        ),
+        blobSizeLimitBytes: Number(limits?.blobSizeLimitError ?? 0) || DEFAULT_BLOB_LIMIT,
+        retentionMs: secondsToMs(namespace.config?.workflowExecutionRetentionTtl?.seconds),
+        searchAttributes: await this.#searchAttributes(),
+      };
+      this.#client.limits.blobSizeLimitBytes = capabilities.blobSizeLimitBytes;
+      this.#known = { capabilities, until: Date.now() + this.#ttlMs };
+      return capabilities;
+    } catch (error) {
+      // What is known stays good while the server is away: the start itself will tell.
+      if (this.#known) return this.#known.capabilities;
+      throw faultOf(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  /** Empty where the operator service is closed to us: everything works without them but queries by them. */
+  async #searchAttributes(): Promise<ReadonlySet<string>> {
+    try {
+      const answer = await this.#bounded(() =>
+        this.#connection.operatorService.listSearchAttributes({ namespace: this.#namespace }),
+      );
+      return new Set(Object.keys(answer.customAttributes ?? {}));
+    } catch (error) {
+      if (faultOf(error).status === 'UNAVAILABLE') throw error;
+      return new Set();
+    }
+  }
+
+  #bounded<T>(call: () => Promise<T>): Promise<T> {
+    return this.#connection.withDeadline(Date.now() + this.#callTimeoutMs, call);
+  }
+}
+
+function startOptions(request: StartRequest, known: ReadonlySet<string>) {
+  const labels = labelPairs(request.labels, known);
+  const own = request.searchAttributes ?? [];
+  return {
+    workflowId: request.workflowId,
+    taskQueue: request.taskQueue,
+    args: [...request.args],
+    memo: request.memo,
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    workflowIdConflictPolicy: 'FAIL',
+    ...(labels.length + own.length > 0
+      ? { typedSearchAttributes: new TypedSearchAttributes([...own, ...labels] as SearchAttributePair[]) }
+      : {}),
+    ...(request.workflowExecutionTimeout === undefined
+      ? {}
+      : { workflowExecutionTimeout: request.workflowExecutionTimeout }),
+    ...(request.workflowRunTimeout === undefined ? {} : { workflowRunTimeout: request.workflowRunTimeout }),
+    ...(request.workflowTaskTimeout === undefined ? {} : { workflowTaskTimeout: request.workflowTaskTimeout }),
+    ...(request.retry === undefined ? {} : { retry: retryPolicy(request.retry) }),
+    ...(request.priority === undefined ? {} : { priority: request.priority }),
+    ...(request.summary === undefined ? {} : { staticSummary: request.summary }),
+  };
+}
+
+function labelPairs(labels: RecordLabels, known: ReadonlySet<string>): SearchAttributePair[] {
+  const pairs: SearchAttributePair[] = [];
+  if (known.has(RECORD.name)) pairs.push({ key: RECORD, value: boundedId(labels.record) });
+  if (known.has(KEY.name) && labels.key !== undefined) pairs.push({ key: KEY, value: boundedId(labels.key) });
+  if (known.has(ROUTE.name) && labels.route !== undefined) pairs.push({ key: ROUTE, value: boundedId(labels.route) });
+  if (known.has(OFFSET.name)) pairs.push({ key: OFFSET, value: Number(labels.offset) });
+  return pairs;
+}
+
+/** Temporal's retry policy of our JSON form; `Infinity` attempts is what Temporal calls none. */
+export function retryPolicy(retry: RetryShape) {
+  return {
+    ...(Number.isFinite(retry.maximumAttempts) ? { maximumAttempts: retry.maximumAttempts } : {}),
+    initialInterval: retry.initialIntervalMs,
+    maximumInterval: retry.maximumIntervalMs,
+    backoffCoefficient: retry.backoffCoefficient,
+    nonRetryableErrorTypes: [...retry.nonRetryableErrors],
+  };
+}
+
+function eventOf(event: api.api.history.v1.IHistoryEvent): HistoryEvent {
+  const { EventType, WorkflowTaskFailedCause } = temporal.api.enums.v1;
+  const about =
+    event.activityTaskStartedEventAttributes ??
+    event.activityTaskTimedOutEventAttributes ??
+    event.activityTaskFailedEventAttributes ??
+    event.activityTaskCompletedEventAttributes ??
+    event.activityTaskCanceledEventAttributes;
+  const cause = event.workflowTaskFailedEventAttributes?.cause;
+  return {
+    eventId: Number(event.eventId),
+    type: EventType[event.eventType ?? 0] ?? '',
+    ...(event.activityTaskScheduledEventAttributes?.activityId
+      ? { activityId: event.activityTaskScheduledEventAttributes.activityId }
+      : {}),
+    ...(about?.scheduledEventId ? { scheduledEventId: Number(about.scheduledEventId) } : {}),
+    ...(cause === WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW ? { reset: true } : {}),
+  };
+}
+
+function takenIn(error: unknown): IdTaken | undefined {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (current instanceof IdTaken) return current;
+  }
+  return undefined;
+}
+
+const STATUSES: Readonly<Record<string, ExecutionStatus>> = {
+  RUNNING: 'running',
+  COMPLETED: 'completed',
+  FAILED: 'failed',
+  CANCELLED: 'canceled',
+  CANCELED: 'canceled',
+  TERMINATED: 'terminated',
+  CONTINUED_AS_NEW: 'continuedAsNew',
+  TIMED_OUT: 'timedOut',
+  PAUSED: 'paused',
+};
+
+function statusOf(name: string): ExecutionStatus {
+  return STATUSES[name] ?? 'unknown';
+}
+
+function secondsToMs(seconds: unknown): number | undefined {
+  return seconds === undefined || seconds === null ? undefined : Number(seconds) * 1000;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,6 @@
+/**
+ * Our own workflows: they run on `<taskQueue>-ktb`, from a bundle that the package ships. They outlive releases, so
+ * they change only behind `patched()`; recorded histories are replayed by test/workflows/histories.test.ts.
+ */
+export { ktbActivityRoute } from './activity-route.js';
+export { ktbQuarantine } from './quarantine.js';
