@@ -15,7 +15,7 @@ const stats: AvaStats = {
   sharedWorkerErrors: 0,
   failedWorkers: 0,
   timeouts: 0,
-  byFile: { 'a.test.ts': { declaredTests: 10 } },
+  byFile: { 'a.test.ts': { declaredTests: 10, uncaughtExceptions: 0, unhandledRejections: 0 } },
 };
 
 function count(change: Partial<AvaStats>, exitCode = 1) {
@@ -32,7 +32,10 @@ test('everything that makes ava fail is counted', (t) => {
   t.is(count({ remainingTests: 3, timeouts: 1 }).failed, 3);
   t.is(count({ uncaughtExceptions: 1, failedWorkers: 1 }).failed, 1);
   t.is(count({ unhandledRejections: 1 }).failed, 1);
-  t.is(count({ byFile: { ...stats.byFile, 'b.test.ts': { declaredTests: 0 } } }).failed, 1);
+  const empty = { declaredTests: 0, uncaughtExceptions: 0, unhandledRejections: 0 };
+  t.is(count({ byFile: { ...stats.byFile, 'b.test.ts': empty } }).failed, 1);
+  const broken = { ...empty, uncaughtExceptions: 1 };
+  t.is(count({ uncaughtExceptions: 1, byFile: { ...stats.byFile, 'b.test.ts': broken } }).failed, 1);
 });
 
 test('a failure that nothing explains is one', (t) => {

@@ -1,3 +1,9 @@
+interface FileStats {
+  readonly declaredTests: number;
+  readonly uncaughtExceptions: number;
+  readonly unhandledRejections: number;
+}
+
 /** The statistics of ava 7 that we count by (`lib/run-status.js`). */
 export interface AvaStats {
   readonly passedTests: number;
@@ -14,7 +20,7 @@ export interface AvaStats {
   readonly sharedWorkerErrors: number;
   readonly failedWorkers: number;
   readonly timeouts: number;
-  readonly byFile: Readonly<Record<string, { readonly declaredTests: number }>>;
+  readonly byFile: Readonly<Record<string, FileStats>>;
 }
 
 export interface Count {
@@ -37,7 +43,10 @@ export interface AvaRun {
  */
 export function countRun({ stats, exitCode, matching }: AvaRun): Count {
   if (stats === undefined) return { passed: 0, failed: exitCode === 0 ? 0 : 1 };
-  const emptyFiles = Object.values(stats.byFile).filter(({ declaredTests }) => declaredTests === 0).length;
+  // A file that broke while it was loaded has no tests either; that is counted already.
+  const emptyFiles = Object.values(stats.byFile).filter(
+    (file) => file.declaredTests + file.uncaughtExceptions + file.unhandledRejections === 0,
+  ).length;
   const found =
     stats.failedTests +
     stats.failedHooks +

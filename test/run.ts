@@ -47,8 +47,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-process.exitCode = await main(process.argv.slice(2));
-
 async function main(argv: readonly string[]): Promise<number> {
   const { files, forwarded, matching, withStack } = parse(argv);
   const unit = files.filter((file) => !isIntegration(file));
@@ -177,3 +175,5 @@ function integrationTests(): string[] {
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
+
+process.exitCode = await main(process.argv.slice(2));

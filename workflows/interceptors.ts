@@ -28,10 +28,7 @@ class ReplayHint implements WorkflowInboundCallsInterceptor, WorkflowOutboundCal
       return await next(input);
     } catch (error) {
       if (error instanceof TemporalFailure && !isCancellation(error)) {
-        const hint = `(replay: Reset to event ${this.#eventFor(error)})`;
-        if (!error.message.includes('(replay: Reset to event ')) {
-          error.message = error.message ? `${error.message} ${hint}` : hint;
-        }
+        appendHint(error, `(replay: Reset to event ${this.#eventFor(error)})`);
       }
       throw error;
     }
@@ -79,6 +76,13 @@ class ReplayHint implements WorkflowInboundCallsInterceptor, WorkflowOutboundCal
     }
     return taskCompletedEvent();
   }
+}
+
+/** A failure that came over the wire is sent on as it came, so its message stands in two places. */
+function appendHint(error: TemporalFailure, hint: string): void {
+  if (error.message.includes('(replay: Reset to event ')) return;
+  error.message = error.message ? `${error.message} ${hint}` : hint;
+  if (error.failure) error.failure = { ...error.failure, message: error.message };
 }
 
 /** The event that ends the current workflow task: history's length is its WorkflowTaskStarted, the next is Completed. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import test from 'ava';
 import { startProcess } from '../faults/process.js';
 import {
@@ -113,6 +113,8 @@ test('executions are listed, counted, reset and terminated; a project is bundled
       export async function forever(): Promise<void> { await condition(() => false); }`,
     activities: `export async function double(n: number): Promise<number> { return 2 * n; }`,
   });
+  const logger = new DefaultLogger('ERROR');
+  Runtime.install({ logger, telemetryOptions: { logging: { filter: 'ERROR' } } });
   const taskQueue = unique('queue');
   const connection = await NativeConnection.connect({ address: temporal.address });
   const client = await connectTemporal(temporal);
@@ -124,7 +126,7 @@ test('executions are listed, counted, reset and terminated; a project is bundled
     connection,
     namespace: temporal.namespace,
     taskQueue,
-    workflowBundle: await bundleWorkflowCode({ workflowsPath: `${project.dir}/workflows/index.ts` }),
+    workflowBundle: await bundleWorkflowCode({ workflowsPath: `${project.dir}/workflows/index.ts`, logger }),
     activities: (await import(pathToFileURL(`${project.dir}/activities/index.ts`).href)) as object,
   });
   await worker.runUntil(async () => {
