@@ -216,7 +216,8 @@ export class Bridge {
       calls: new PersistentCalls({
         circuit,
         judge: new FaultJudge(),
-        probe: () => temporal.capabilities(),
+        // A call that is always made: capabilities are answered from memory, also while Temporal is away.
+        probe: () => temporal.backlog(ownTaskQueue(this.#config.temporal.taskQueue)),
         onFault: (fault, attempt) =>
           this.#logger.debug({ status: fault.status, kind: fault.kind, attempt, reason: fault.message }, 'a start failed'),
       }),

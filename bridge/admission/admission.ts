@@ -44,6 +44,11 @@ export interface Admission {
 
 const QUEUE_PRIORITY: Readonly<Record<Priority, number>> = { high: 2, medium: 1, low: 0 };
 
+interface Waiting {
+  readonly priority: number;
+  readonly weight: number;
+}
+
 /**
  * p-queue orders what waits; it knows no weights, so this counts the weight in flight and opens and shuts its gate. One
  * task at a time passes the gate, and it only counts: the work itself runs outside of the queue.
@@ -51,6 +56,8 @@ const QUEUE_PRIORITY: Readonly<Record<Priority, number>> = { high: 2, medium: 1,
 export class QueueAdmission implements Admission {
   readonly #queue = new PQueue({ concurrency: 1, autoStart: true });
   readonly #holds = new Set<string>();
+  /** What p-queue holds, in the order of its coming: the gate must know what the next one weighs. */
+  readonly #waiting = new Set<Waiting>();
   #limit: number;
   #inFlight = 0;
 
@@ -61,14 +68,25 @@ export class QueueAdmission implements Admission {
   async acquire(options: AcquireOptions): Promise<Permit> {
     const { weight, route, signal } = options;
     signal.throwIfAborted();
-    return this.#queue.add(
+    const waiting: Waiting = { priority: QUEUE_PRIORITY[options.priority], weight };
+    const leave = () => {
+      if (this.#waiting.delete(waiting)) this.#turnGate();
+    };
+    signal.addEventListener('abort', leave, { once: true }); // before p-queue's own, which looks at the gate
+    this.#waiting.add(waiting);
+    if (!this.#open) this.#queue.pause();
+    const admitted = this.#queue.add(
       () => {
+        signal.removeEventListener('abort', leave);
+        this.#waiting.delete(waiting);
         this.#inFlight += weight;
         this.#turnGate();
         return this.#permit(weight, route);
       },
-      { priority: QUEUE_PRIORITY[options.priority], signal },
+      { priority: waiting.priority, signal },
     );
+    this.#turnGate();
+    return admitted;
   }
 
   setLimit(limit: number): void {
@@ -90,7 +108,7 @@ export class QueueAdmission implements Admission {
     return {
       limit: this.#limit,
       inFlight: this.#inFlight,
-      waiting: this.#queue.size,
+      waiting: this.#waiting.size,
       holds: [...this.#holds],
     };
   }
@@ -109,9 +127,20 @@ export class QueueAdmission implements Admission {
     };
   }
 
-  /** Open while there is room for at least one more: a permit heavier than the limit passes alone, or never would. */
+  /** While there is room for the next one. A permit heavier than the limit passes alone, or it never would. */
+  get #open(): boolean {
+    if (this.#holds.size > 0) return false;
+    return this.#inFlight === 0 || this.#inFlight + (this.#next?.weight ?? 1) <= this.#limit;
+  }
+
+  get #next(): Waiting | undefined {
+    let next: Waiting | undefined;
+    for (const one of this.#waiting) if (next === undefined || one.priority > next.priority) next = one;
+    return next;
+  }
+
   #turnGate(): void {
-    const open = this.#holds.size === 0 && this.#inFlight < this.#limit;
+    const open = this.#open;
     if (open && this.#queue.isPaused) this.#queue.start();
     else if (!open && !this.#queue.isPaused) this.#queue.pause();
   }

@@ -14,18 +14,25 @@ export class TemporalCircuit {
       { halfOpenAfter: options.halfOpenAfterMs, breaker: new ConsecutiveBreaker(options.failures) },
     );
     this.#policy.onStateChange((state) => {
-      for (const listener of this.#listeners) listener(state === CircuitState.Open);
-      if (state !== CircuitState.Open) this.#wake();
+      clearTimeout(this.#probeTimer);
+      this.#tell(state === CircuitState.Open);
+      if (state !== CircuitState.Open) return;
+      // cockatiel half-opens on a call only. Where none waits (a rebalance took the records back) nothing would pass
+      // the shut gate, and it would never open again: so it opens for a try.
+      this.#probeTimer = setTimeout(() => this.#tell(false), options.halfOpenAfterMs);
+      this.#probeTimer.unref();
     });
     this.#halfOpenAfterMs = options.halfOpenAfterMs;
   }
 
   readonly #halfOpenAfterMs: number;
+  #probeTimer: NodeJS.Timeout | undefined;
 
   get open(): boolean {
     return this.#policy.state === CircuitState.Open;
   }
 
+  /** `false`: calls may be tried again, because it has closed, or to find out. */
   onChange(listener: (open: boolean) => void): void {
     this.#listeners.add(listener);
   }
@@ -55,7 +62,8 @@ export class TemporalCircuit {
     });
   }
 
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
+  #tell(open: boolean): void {
+    for (const listener of this.#listeners) listener(open);
+    if (!open) for (const wake of this.#waiting) wake();
   }
 }

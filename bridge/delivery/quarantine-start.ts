@@ -32,7 +32,6 @@ export function quarantineRequestOf(
   bytes: 'whole' | { readonly keptUntil: string | undefined } = 'whole',
 ): StartRequest {
   const { source } = it;
-  const whole = bytes === 'whole' && source.undecodable === undefined;
   const input: QuarantineInput = {
     subscription: scope.name,
     topic: source.topic,
@@ -45,7 +44,7 @@ export function quarantineRequestOf(
     preview: previewOf(source.value),
     valueBytes: source.value?.length ?? null,
     valueSha256: source.value === null ? null : createHash('sha256').update(source.value).digest('hex'),
-    raw: whole ? rawOf(source) : null,
+    raw: bytes === 'whole' ? rawOf(source) : null,
     ...(bytes !== 'whole' && bytes.keptUntil !== undefined ? { keptUntil: bytes.keptUntil } : {}),
   };
   const memo: RecordMemo & { reason: QuarantineReason } = {

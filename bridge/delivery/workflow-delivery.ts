@@ -1,5 +1,5 @@
 import type { HoldScope, RouteHolds } from '../admission/route-holds.js';
-import type { Permit } from '../admission/admission.js';
+import type { Permit, ReleaseReason } from '../admission/admission.js';
 import type { DeliverableRecord, MappedRecord, PoisonRecord } from '../intake/mapped-record.js';
 import type { QuarantineReason } from '../../workflows/contract.js';
 import { coordinatesText, recordWorkflowId } from '../temporal/ids.js';
@@ -38,11 +38,12 @@ export class WorkflowDelivery implements Delivery {
     observer: DeliveryObserver,
     signal: AbortSignal,
   ): Promise<void> {
+    let why: ReleaseReason = 'returned';
     try {
       await Promise.all(records.map((record) => this.#deliverOne(record, observer, signal)));
-      permit.release('settled');
+      why = 'settled';
     } finally {
-      permit.release('returned');
+      permit.release(why);
     }
   }
 
@@ -121,16 +122,18 @@ export class WorkflowDelivery implements Delivery {
   ): Promise<{ workflowId: string; runId: string | undefined }> {
     const { port, calls, scope, keptUntil, onStarted } = this.#options;
     const id = `quarantine ${coordinatesText(it.source)}`;
-    let request = quarantineRequestOf(it, scope, this.#now());
-    for (let whole = true; ; whole = false) {
+    const until = () => keptUntil(it.source.topic, it.source.timestampMs).catch(() => undefined);
+    // Bytes that could not even be read stay in Kafka only.
+    let whole = it.source.undecodable === undefined;
+    let request = quarantineRequestOf(it, scope, this.#now(), whole ? 'whole' : { keptUntil: await until() });
+    for (; ; whole = false) {
       try {
         const answer = await calls.run(id, () => port.start(request), signal);
         if (answer.kind === 'started') onStarted?.();
         return { workflowId: request.workflowId, runId: answer.runId };
       } catch (error) {
         if (!whole || !(error instanceof TemporalFault) || error.kind !== 'oversized') throw error;
-        const until = await keptUntil(it.source.topic, it.source.timestampMs).catch(() => undefined);
-        request = quarantineRequestOf(it, scope, this.#now(), { keptUntil: until });
+        request = quarantineRequestOf(it, scope, this.#now(), { keptUntil: await until() });
       }
     }
   }

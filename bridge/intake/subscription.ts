@@ -13,7 +13,7 @@ export function commitMetadata(name: string): string {
 export function subscriptionIn(metadata: string): string | undefined {
   try {
     const parsed = JSON.parse(metadata) as Partial<Metadata> | null;
-    return typeof parsed?.name === 'string' ? parsed.name : undefined;
+    return typeof parsed?.ktb === 'number' && typeof parsed.name === 'string' ? parsed.name : undefined;
   } catch {
     return undefined;
   }

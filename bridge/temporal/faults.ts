@@ -10,9 +10,12 @@ const OWN_FAULT: ReadonlySet<number> = new Set([grpcStatus.INVALID_ARGUMENT, grp
 const TOO_LARGE =
   /message larger than max|exceeds? (?:the )?(?:size )?limit|too large|blob (?:data )?size|payload.*limit/i;
 
+/** Of an ID or a name: a smaller event would not mend it. */
+const TOO_LONG = /length exceeds/i;
+
 function kindOf(code: number, details: string): FaultKind {
   if (code === grpcStatus.RESOURCE_EXHAUSTED && /message larger than max/i.test(details)) return 'oversized';
-  if (OWN_FAULT.has(code)) return TOO_LARGE.test(details) ? 'oversized' : 'rejected';
+  if (OWN_FAULT.has(code)) return TOO_LARGE.test(details) && !TOO_LONG.test(details) ? 'oversized' : 'rejected';
   return 'systemic';
 }
 
@@ -36,6 +39,7 @@ export function faultOf(error: unknown): TemporalFault {
     if (current.cause === undefined) break;
     current = current.cause;
   }
+  // The innermost error has the reason; the SDK's own words around it have not.
   const name = current instanceof Error ? current.name : '';
-  return new TemporalFault(CONVERTER_ERRORS.has(name) ? 'rejected' : 'systemic', messageOf(error), { cause: error });
+  return new TemporalFault(CONVERTER_ERRORS.has(name) ? 'rejected' : 'systemic', messageOf(current), { cause: error });
 }

@@ -17,6 +17,10 @@ export interface SceneOptions {
   readonly routes?: string;
   /** Further options of the config, as source text. */
   readonly config?: string;
+  /** Further options of `temporal`, as source text. */
+  readonly temporal?: string;
+  /** Further options of `kafka`, as source text. */
+  readonly kafka?: string;
   /** Statements before the config's export. */
   readonly preamble?: string;
   readonly name?: string;
@@ -42,6 +46,8 @@ export interface Scene extends AsyncDisposable {
   bridge(name?: string, args?: readonly string[], env?: NodeJS.ProcessEnv): StartedProcess;
   worker(name?: string, env?: NodeJS.ProcessEnv): StartedProcess;
   produce(messages: readonly TestMessage[]): ReturnType<typeof produce>;
+  /** Writes the config anew; processes that start later have it. */
+  reconfigure(change: SceneOptions): void;
   handled(): HandlersRecord;
   /** Until the group has committed the end of every partition's log. */
   committedToEnd(timeoutMs?: number): Promise<void>;
@@ -131,8 +137,11 @@ export async function createScene(options: SceneOptions = {}): Promise<Scene> {
     bridge: (as = 'bridge', args = [], extra = {}) => start(as, ['bridge', '--report-every', '0.5', ...args], extra),
     worker: (as = 'worker', extra = {}) => start(as, ['worker'], extra),
     produce: (messages) => produce(brokers, topic, messages),
+    reconfigure: (change) => {
+      project.write('temporal.config.ts', configSource({ options: { ...options, ...change }, stack, name, topic, taskQueue, groupId }));
+    },
     handled: () => readHandlersRecord(journal),
-    committedToEnd: async (timeoutMs = 120_000) => {
+    committedToEnd: async (timeoutMs = 60_000) => {
       await until(
         async () => {
           const [ends, committed] = await Promise.all([logEnds(brokers, topic), committedOffsets(brokers, groupId, topic)]);
@@ -140,7 +149,10 @@ export async function createScene(options: SceneOptions = {}): Promise<Scene> {
           return ends.filter(({ partition, offset }) => String(offset) !== '0' && at.get(partition) !== String(offset)).length;
         },
         { what: `group ${groupId} to have committed all of ${topic}`, timeoutMs, everyMs: 250, accept: (behind) => behind === 0 },
-      );
+      ).catch((error: unknown) => {
+        const tails = processes.map((one) => `--- ${one.name}\n${one.stderr.trimEnd().split('\n').slice(-5).map((line) => line.slice(0, 400)).join('\n')}`);
+        throw new Error(`${(error as Error).message}\n${tails.join('\n')}`);
+      });
     },
     executions: (query) =>
       listExecutions(
@@ -172,8 +184,8 @@ ${(options.preamble ?? '').replaceAll('TOPIC', JSON.stringify(topic))}
 export default defineConfig({
   name: ${JSON.stringify(name)},
   idPrefix: ${JSON.stringify(options.idPrefix ?? `${name}:`)},
-  kafka: { brokers: ${JSON.stringify(stack.kafka.brokers)}, groupId: ${JSON.stringify(groupId)}, sessionTimeoutMs: 10000 },
-  temporal: { address: ${JSON.stringify(stack.temporal.address)}, namespace: ${JSON.stringify(stack.temporal.namespace)}, taskQueue: ${JSON.stringify(taskQueue)} },
+  kafka: { brokers: ${JSON.stringify(stack.kafka.brokers)}, groupId: ${JSON.stringify(groupId)}, sessionTimeoutMs: 10000, ${options.kafka ?? ''} },
+  temporal: { address: ${JSON.stringify(stack.temporal.address)}, namespace: ${JSON.stringify(stack.temporal.namespace)}, taskQueue: ${JSON.stringify(taskQueue)}, ${options.temporal ?? ''} },
   worker: { workflowsPath: './workflows/index.ts', activities: './activities/index.ts' },
   routes: ${routes},
   ${options.config ?? ''}

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { createScene, keyed, type Scene } from '../faults/scene.js';
+import { createScene, type Scene } from '../faults/scene.js';
 import { historyOf, resetTo } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
 

@@ -1,0 +1,90 @@
+import test from 'ava';
+import fc from 'fast-check';
+import type { AcquireOptions, Admission, AdmissionState, Permit } from '../../bridge/admission/admission.js';
+import { QueueAdmission } from '../../bridge/admission/admission.js';
+import { admissionSteps, play } from './admission-contract.js';
+
+/** Passes everything on; the planted bugs change one thing each. */
+class Wrapped implements Admission {
+  protected readonly inner = new QueueAdmission(4);
+
+  acquire(options: AcquireOptions): Promise<Permit> {
+    return this.inner.acquire(options);
+  }
+  setLimit(limit: number): void {
+    this.inner.setLimit(limit);
+  }
+  hold(reason: string): void {
+    this.inner.hold(reason);
+  }
+  lift(reason: string): void {
+    this.inner.lift(reason);
+  }
+  state(): AdmissionState {
+    return this.inner.state();
+  }
+}
+
+/** Lets one pass while there is any room, whatever it weighs. */
+class Overfull extends Wrapped {
+  #extra = 0;
+  override async acquire(options: AcquireOptions): Promise<Permit> {
+    const permit = await this.inner.acquire({ ...options, weight: 1 });
+    const extra = options.weight - 1;
+    this.#extra += extra;
+    return {
+      ...permit,
+      release: (why) => {
+        this.#extra -= extra;
+        permit.release(why);
+      },
+    };
+  }
+  override state(): AdmissionState {
+    const state = super.state();
+    return { ...state, inFlight: state.inFlight + this.#extra };
+  }
+}
+
+/** Lifts a hold, but wakes nobody before the next one asks. */
+class Deaf extends Wrapped {
+  #lifted: string[] = [];
+  override acquire(options: AcquireOptions): Promise<Permit> {
+    for (const reason of this.#lifted.splice(0)) this.inner.lift(reason);
+    return this.inner.acquire(options);
+  }
+  override lift(reason: string): void {
+    this.#lifted.push(reason);
+  }
+  override hold(reason: string): void {
+    this.#lifted = this.#lifted.filter((one) => one !== reason);
+    this.inner.hold(reason);
+  }
+}
+
+/** Loses the room of a permit whose acquire gave up in the same turn. */
+class Leaky extends Wrapped {
+  override async acquire(options: AcquireOptions): Promise<Permit> {
+    const permit = await this.inner.acquire({ ...options, signal: new AbortController().signal });
+    options.signal.throwIfAborted();
+    return permit;
+  }
+}
+
+const planted: Readonly<Record<string, () => Admission>> = {
+  'room for one is room for all': () => new Overfull(),
+  'a lifted hold wakes nobody': () => new Deaf(),
+  'an aborted acquire keeps its room': () => new Leaky(),
+};
+
+for (const [bug, create] of Object.entries(planted)) {
+  test(`the property finds a planted bug: ${bug}`, async (t) => {
+    const result = await fc.check(fc.asyncProperty(admissionSteps, (all) => play(create(), all)), { numRuns: 300 });
+    t.true(result.failed);
+  });
+}
+
+test('the same harness finds nothing without one', async (t) => {
+  const result = await fc.check(fc.asyncProperty(admissionSteps, (all) => play(new Wrapped(), all)), { numRuns: 100 });
+  t.false(result.failed, result.failed ? String(result.errorInstance) : '');
+});

@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto';
+import type { DescribedExecution, ExecutionStatus } from '../../../bridge/temporal/describe.js';
+import {
+  TemporalFault,
+  type Backlog,
+  type Capabilities,
+  type HistoryEvent,
+  type StartAnswer,
+  type StartRequest,
+  type TemporalPort,
+} from '../../../bridge/temporal/temporal-port.js';
+import { UnreliablePort } from './unreliable-port.js';
+
+interface Execution {
+  readonly request: StartRequest;
+  readonly runId: string;
+  /** Of the start that holds the ID: after a Reset it isn't one of ours. */
+  readonly requestId: string | undefined;
+  readonly startedAt: number;
+  status: ExecutionStatus;
+  closedAt: number | undefined;
+}
+
+const BLOB_LIMIT = 2 * 1024 * 1024;
+
+/** A Temporal namespace in memory, as far as the port shows one. */
+class MemoryTemporal implements TemporalPort {
+  readonly executions = new Map<string, Execution>();
+  /** Tasks that wait, where they aren't one for each running execution. */
+  readonly backlogs = new Map<string, number>();
+  blobSizeLimitBytes = BLOB_LIMIT;
+
+  async start(request: StartRequest): Promise<StartAnswer> {
+    const bytes = Buffer.byteLength(JSON.stringify(request.args));
+    if (bytes > this.blobSizeLimitBytes) {
+      throw new TemporalFault('oversized', `Expected at most ${this.blobSizeLimitBytes} bytes, got ${bytes}`);
+    }
+    if (Buffer.byteLength(request.workflowId) > 1000) throw new TemporalFault('rejected', 'WorkflowId length exceeds limit');
+    const holder = this.executions.get(request.workflowId);
+    if (holder) {
+      if (holder.requestId === request.requestId) return { kind: 'started', runId: holder.runId };
+      return { kind: 'taken', runId: holder.runId, requestId: holder.requestId };
+    }
+    const runId = randomUUID();
+    this.executions.set(request.workflowId, {
+      request: { ...request, memo: withoutNulls(copy(request.memo)), args: copy(request.args) },
+      requestId: request.requestId,
+      runId,
+      startedAt: Date.now(),
+      status: 'running',
+      closedAt: undefined,
+    });
+    return { kind: 'started', runId };
+  }
+
+  async describe(workflowId: string, runId?: string): Promise<DescribedExecution | undefined> {
+    const found = this.executions.get(workflowId);
+    if (!found || (runId !== undefined && runId !== found.runId)) return undefined;
+    return {
+      workflowId,
+      runId: found.runId,
+      firstRunId: found.runId,
+      workflowType: found.request.workflowType,
+      taskQueue: found.request.taskQueue,
+      status: found.status,
+      startedAt: found.startedAt,
+      closedAt: found.closedAt,
+      memo: copy(found.request.memo),
+      historyLength: eventsOf(found).length,
+    };
+  }
+
+  async history(workflowId: string, runId: string): Promise<readonly HistoryEvent[]> {
+    const found = this.executions.get(workflowId);
+    if (!found || found.runId !== runId) throw new TemporalFault('systemic', 'There is no such execution', { status: 'NOT_FOUND' });
+    return eventsOf(found);
+  }
+
+  async backlog(taskQueue: string): Promise<Backlog> {
+    const running = [...this.executions.values()].filter(
+      (one) => one.request.taskQueue === taskQueue && one.status === 'running',
+    );
+    const count = this.backlogs.get(taskQueue) ?? running.length;
+    return { count, ageMs: 0, polled: false };
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    return {
+      serverVersion: 'double',
+      standaloneActivities: false,
+      blobSizeLimitBytes: this.blobSizeLimitBytes,
+      retentionMs: 86_400_000,
+      searchAttributes: new Set(['KtbRecord', 'KtbKey', 'KtbRoute', 'KtbOffset']),
+    };
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** A Temporal for tests without a server: see {@link UnreliablePort} for what goes wrong on request. */
+export class TemporalDouble extends UnreliablePort {
+  readonly #memory: MemoryTemporal;
+
+  constructor() {
+    const memory = new MemoryTemporal();
+    super(memory);
+    this.#memory = memory;
+  }
+
+  get executions(): ReadonlyMap<string, Execution> {
+    return this.#memory.executions;
+  }
+
+  /** Executions by workflow type. */
+  ofType(workflowType: string): readonly Execution[] {
+    return [...this.executions.values()].filter((one) => one.request.workflowType === workflowType);
+  }
+
+  set blobSizeLimitBytes(bytes: number) {
+    this.#memory.blobSizeLimitBytes = bytes;
+  }
+
+  setBacklog(taskQueue: string, count: number): void {
+    this.#memory.backlogs.set(taskQueue, count);
+  }
+
+  /** Ends an execution. */
+  end(workflowId: string, status: ExecutionStatus = 'terminated'): void {
+    const found = this.#memory.executions.get(workflowId);
+    if (!found) throw new Error(`Expected an execution ${workflowId}, got none`);
+    found.status = status;
+    found.closedAt = Date.now();
+  }
+
+  /** Retention has passed, or somebody has deleted it. */
+  delete(workflowId: string): void {
+    this.#memory.executions.delete(workflowId);
+  }
+
+  /** The holder of an ID becomes one whose request ID isn't ours: a Reset's, or a start of the user's own. */
+  plant(workflowId: string, requestId: string | undefined, memo?: Readonly<Record<string, unknown>>): void {
+    const found = this.#memory.executions.get(workflowId);
+    const request: StartRequest = found?.request ?? {
+      workflowId,
+      requestId: requestId ?? '',
+      workflowType: 'planted',
+      taskQueue: 'planted',
+      args: [],
+      memo: memo ?? {},
+      labels: { record: '', key: undefined, route: undefined, offset: 0n },
+    };
+    this.#memory.executions.set(workflowId, {
+      request: { ...request, ...(memo === undefined ? {} : { memo }) },
+      requestId,
+      runId: randomUUID(),
+      startedAt: Date.now(),
+      status: 'running',
+      closedAt: undefined,
+    });
+  }
+}
+
+function eventsOf(execution: Execution): readonly HistoryEvent[] {
+  return [
+    { eventId: 1, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_STARTED' },
+    { eventId: 2, type: 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED' },
+    ...(execution.status === 'running' ? [] : [{ eventId: 3, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED' }]),
+  ];
+}
+
+/** What goes into Temporal is JSON. */
+function copy<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
+}
+
+/** A memo's null is Temporal's word for "no such field". */
+function withoutNulls(memo: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(memo).filter(([, value]) => value !== null));
+}

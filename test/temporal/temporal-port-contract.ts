@@ -1,0 +1,152 @@
+import type { TestFn } from 'ava';
+import { boundedId } from '../../bridge/temporal/ids.js';
+import type { StartRequest, TemporalPort } from '../../bridge/temporal/temporal-port.js';
+import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
+import { unique } from '../helpers/stack.js';
+import { until } from '../helpers/until.js';
+
+/** A port, and what the contract needs beside it. */
+export interface PortUnderTest {
+  readonly port: TemporalPort;
+  /** Ends a running execution, as an operator would. */
+  terminate(workflowId: string): Promise<void>;
+}
+
+export function startRequest(fields: Partial<StartRequest> = {}): StartRequest {
+  return {
+    workflowId: unique('port'),
+    requestId: unique('request'),
+    workflowType: 'nobodyRunsThis',
+    taskQueue: unique('queue'),
+    args: [{ hello: 'wörld' }, null],
+    memo: { subscription: 's', offset: '42', key: null, processedAt: 7 },
+    labels: { record: 't/0/42', key: 'k', route: 'r', offset: 42n },
+    ...fields,
+  };
+}
+
+/** What every Temporal port promises: run against the real server and against the double. */
+export function temporalPortContract(test: TestFn, open: () => Promise<PortUnderTest>): void {
+  test('a start says which run it began', async (t) => {
+    const { port } = await open();
+    const request = startRequest();
+    const answer = await port.start(request);
+    t.is(answer.kind, 'started');
+    t.is((await port.describe(request.workflowId))?.runId, answer.runId);
+  });
+
+  test('the same request ID meets its own run again, also after it has closed', async (t) => {
+    const { port, terminate } = await open();
+    const request = startRequest();
+    const first = await port.start(request);
+    t.deepEqual(await port.start(request), first);
+    await terminate(request.workflowId);
+    t.is((await port.describe(request.workflowId))?.status, 'terminated');
+    t.deepEqual(await port.start(request), first);
+  });
+
+  test('two starts at once with one request ID begin one run', async (t) => {
+    const { port } = await open();
+    const request = startRequest();
+    const answers = await Promise.all([1, 2, 3, 4].map(() => port.start(request)));
+    for (const answer of answers) t.deepEqual(answer, answers[0]);
+    t.is(answers[0]?.kind, 'started');
+  });
+
+  test("another request ID learns the first one's, also after the run has closed", async (t) => {
+    const { port, terminate } = await open();
+    const first = startRequest();
+    const { runId } = await port.start(first);
+    const second = { ...first, requestId: unique('request') };
+    t.deepEqual(await port.start(second), { kind: 'taken', runId, requestId: first.requestId });
+    await terminate(first.workflowId);
+    t.deepEqual(await port.start(second), { kind: 'taken', runId, requestId: first.requestId });
+  });
+
+  test('describe tells of memo, type, queue and status', async (t) => {
+    const { port, terminate } = await open();
+    const request = startRequest();
+    const { runId } = await port.start(request);
+    const running = await port.describe(request.workflowId);
+    t.like(running, {
+      workflowId: request.workflowId,
+      runId,
+      firstRunId: runId,
+      workflowType: request.workflowType,
+      taskQueue: request.taskQueue,
+      status: 'running',
+      closedAt: undefined,
+    });
+    // A memo's null is Temporal's word for "no such field".
+    t.deepEqual({ ...running?.memo, key: null }, request.memo);
+    t.is(running?.memo['key'], undefined);
+    t.true(running!.startedAt > 1_600_000_000_000);
+    await terminate(request.workflowId);
+    const closed = await port.describe(request.workflowId, runId);
+    t.is(closed?.status, 'terminated');
+    t.true(closed!.closedAt! >= closed!.startedAt);
+  });
+
+  test('what does not exist is undefined', async (t) => {
+    const { port } = await open();
+    t.is(await port.describe(unique('nobody')), undefined);
+    const request = startRequest();
+    await port.start(request);
+    t.is(await port.describe(request.workflowId, '00000000-0000-4000-8000-000000000000'), undefined);
+  });
+
+  test('an event that is too large is refused as oversized, and starts nothing', async (t) => {
+    const { port } = await open();
+    const { blobSizeLimitBytes } = await port.capabilities();
+    const request = startRequest({ args: ['x'.repeat(blobSizeLimitBytes + 1)] });
+    const fault = await t.throwsAsync(port.start(request), { instanceOf: TemporalFault });
+    t.is(fault?.kind, 'oversized');
+    t.is(await port.describe(request.workflowId), undefined);
+    t.is((await port.start({ ...request, args: ['x'] })).kind, 'started');
+  });
+
+  test('the longest ID that we give is taken as it is', async (t) => {
+    const { port } = await open();
+    const prefix = unique('long');
+    const workflowId = boundedId(`${prefix}${'ä'.repeat(Math.floor((255 - prefix.length) / 2))}x`.slice(0, -1));
+    t.true(Buffer.byteLength(workflowId) >= 254);
+    const { runId } = await port.start(startRequest({ workflowId }));
+    t.like(await port.describe(workflowId), { workflowId, runId });
+  });
+
+  test('tasks that no worker takes are counted, on their own queue', async (t) => {
+    const { port } = await open();
+    const taskQueue = unique('queue');
+    t.deepEqual(await port.backlog(taskQueue), { count: 0, ageMs: 0, polled: false });
+    for (let index = 0; index < 3; index++) await port.start(startRequest({ taskQueue }));
+    const backlog = await until(() => port.backlog(taskQueue), {
+      what: 'three waiting tasks',
+      accept: ({ count }) => count === 3,
+    });
+    t.false(backlog.polled);
+    t.is((await port.backlog(unique('queue'))).count, 0);
+  });
+
+  test('the namespace says what it can do', async (t) => {
+    const { port } = await open();
+    const found = await port.capabilities();
+    t.not(found.serverVersion, '');
+    t.true(found.blobSizeLimitBytes >= 1024 * 1024);
+    t.true(found.retentionMs! > 0);
+    t.is(typeof found.standaloneActivities, 'boolean');
+    t.true(found.searchAttributes instanceof Set);
+  });
+
+  test('a history has its events in order, by their names', async (t) => {
+    const { port, terminate } = await open();
+    const request = startRequest();
+    const { runId } = await port.start(request);
+    await terminate(request.workflowId);
+    const events = await port.history(request.workflowId, runId!);
+    t.deepEqual(events, [
+      { eventId: 1, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_STARTED' },
+      { eventId: 2, type: 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED' },
+      { eventId: 3, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED' },
+    ]);
+  });
+}
