@@ -12,16 +12,16 @@ export function delay(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** The promise's result, or `onTimeout` after so long. The promise goes on; its rejection is then ignored. */
+/** The promise's result, or what `onTimeout` gives or throws after so long. The promise goes on; its rejection is then ignored. */
 export async function within<T>(promise: Promise<T>, ms: number, onTimeout: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   promise.catch(() => undefined);
   try {
     return await Promise.race([
       promise,
-      new Promise<T>((resolve) => {
-        timer = setTimeout(() => resolve(onTimeout()), ms);
-      }),
+      new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, ms);
+      }).then(onTimeout),
     ]);
   } finally {
     clearTimeout(timer);

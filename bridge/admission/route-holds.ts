@@ -70,9 +70,8 @@ export class RouteHolds {
     const limit = this.#options.quarantineLimit;
     if (!limit) return true;
     const window = this.#windowOf(scope, limit.window);
-    const bad = window.bad + 1;
-    const total = Math.min(limit.window, window.size + 1);
-    if (bad > limit.count && bad / total > limit.share) {
+    const { bad, size } = window.withOneMore();
+    if (bad > limit.count && bad / size > limit.share) {
       this.hold({
         scope,
         reason: 'quarantineLimit',
@@ -152,6 +151,13 @@ class Window {
 
   constructor(capacity: number) {
     this.#slots = new Uint8Array(capacity);
+  }
+
+  /** How it would stand if this one were bad: a full window loses its oldest. */
+  withOneMore(): { readonly bad: number; readonly size: number } {
+    const full = this.size === this.#slots.length;
+    const lost = full ? this.#slots[this.#next]! : 0;
+    return { bad: this.bad - lost + 1, size: full ? this.size : this.size + 1 };
   }
 
   add(bad: boolean): void {

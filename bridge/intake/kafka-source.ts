@@ -27,6 +27,9 @@ export interface KafkaSourceOptions {
   readonly topicRefreshMs?: number;
 }
 
+/** How long the broker gets to answer a question about logs, offsets or topics. */
+const ANSWER_MS = 4_000;
+
 /** How long a consumer that is thrown away gets to leave; its successor does not wait longer. */
 const LEAVE_MS = 5_000;
 
@@ -64,7 +67,7 @@ export class KafkaSource implements RecordSource {
   async open(signal: AbortSignal, onWaiting: (why: string) => void): Promise<void> {
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
-        await (await this.#connectedAdmin()).listTopics();
+        await this.#asked((await this.#connectedAdmin()).listTopics());
         return;
       } catch (error) {
         onWaiting(messageOf(error));
@@ -75,7 +78,7 @@ export class KafkaSource implements RecordSource {
   }
 
   async existingTopics(): Promise<string[]> {
-    const all = await (await this.#connectedAdmin()).listTopics();
+    const all = await this.#asked((await this.#connectedAdmin()).listTopics());
     return all.filter(
       (topic) => !topic.startsWith('__') && this.#options.topics.some((wanted) => matches(wanted, topic)),
     );
@@ -350,10 +353,15 @@ export class KafkaSource implements RecordSource {
     return admin;
   }
 
-  /** An admin client that failed may hold a dead connection: the next call makes a new one. */
+  /**
+   * An admin client that failed, or is silent, may hold a dead connection: the next call makes a new one. Not kafkajs's
+   * own time-out: the watchdog must see what is in the log before the consumer's connection gives up.
+   */
   async #asked<T>(answer: Promise<T>): Promise<T> {
     try {
-      return await answer;
+      return await within(answer, ANSWER_MS, () => {
+        throw new Error(`Kafka has not answered within ${ANSWER_MS} ms`);
+      });
     } catch (error) {
       await this.#dropAdmin();
       throw error;

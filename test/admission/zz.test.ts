@@ -1,5 +1,0 @@
-import test from 'ava';
-import { QueueAdmission } from '../../bridge/admission/zz-old.js';
-import { admissionContract } from './admission-contract.js';
-
-admissionContract(test, (limit) => new QueueAdmission(limit));
