@@ -117,7 +117,7 @@ export async function createScene(options: SceneOptions = {}): Promise<Scene> {
   const processes: StartedProcess[] = [];
   const start = (as: string, args: readonly string[], extra: NodeJS.ProcessEnv = {}) => {
     const started = startKtb(as, args, {
-      config: project.configPath,
+      ...(args.includes('--config') ? {} : { config: project.configPath }),
       env: { ...env, ...extra },
       cwd: project.dir,
       logFile: join(project.dir, `${as}.log`),

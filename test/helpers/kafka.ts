@@ -51,13 +51,18 @@ export async function createTopic(
 ): Promise<string> {
   const { partitions: numPartitions = 1, replicationFactor = 1, config = {} } = options;
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-  const created = await withAdmin(brokers, async (admin) =>
-    admin.createTopics({
+  await withAdmin(brokers, async (admin) => {
+    // kafkajs's own wait for leaders gives up at the first "unknown topic", which a topic made anew shows for a moment.
+    const created = await admin.createTopics({
       topics: [{ topic, numPartitions, replicationFactor, configEntries }],
-      waitForLeaders: true,
-    }),
-  );
-  if (!created) throw new Error(`Expected topic ${topic} to be new, but it exists`);
+      waitForLeaders: false,
+    });
+    if (!created) throw new Error(`Expected topic ${topic} to be new, but it exists`);
+    await until(async () => (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions.length, {
+      what: `topic ${topic} to have its leaders`,
+      accept: (count) => count === numPartitions,
+    });
+  });
   return topic;
 }
 
