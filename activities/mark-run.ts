@@ -65,6 +65,7 @@ function marked(error: unknown, run: string): unknown {
     type: own ? (own.type ?? undefined) : error.name,
     nonRetryable: own?.nonRetryable ?? false,
     details: [...(own?.details ?? []), detail],
+    ...(own?.category ? { category: own.category } : {}),
     ...(own?.nextRetryDelay === undefined ? {} : { nextRetryDelay: own.nextRetryDelay }),
     ...(error.cause instanceof Error ? { cause: error.cause } : {}),
   });

@@ -1,5 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import test from 'ava';
 import { createScene, type Scene } from '../faults/scene.js';
 import { historyOf, resetTo } from '../helpers/temporal.js';
@@ -67,6 +68,8 @@ export async function hangs(event, record, call) {
 });
 
 test.after.always(async () => {
+  // KTB_RECORD_HISTORIES=<release> keeps what test/workflows/histories.test.ts replays.
+  if (process.env['KTB_RECORD_HISTORIES']) await recordHistories(process.env['KTB_RECORD_HISTORIES']);
   for (const one of scenes) await one[Symbol.asyncDispose]();
 });
 
@@ -108,7 +111,6 @@ test('a workflow route that fails for good is a failed workflow whose failure na
   const run = await resetTo(scene.client, idOf('w1'), Number(event));
   const result = await scene.client.workflow.getHandle(idOf('w1'), run).result();
   t.is(result, 'first, handled');
-  const { readFileSync } = await import('node:fs');
   const steps = readFileSync(join(scene.project.dir, 'handlers.jsonl.steps'), 'utf8').split('\n').filter((line) => line === 'w1');
   t.is(steps.length, 1, 'the first step ran once');
 });
@@ -170,3 +172,14 @@ test('a key that was handled and reset is still a duplicate, and another value s
   await t.throwsAsync(() => quarantineOf(Number(same!.offset)), { message: /Expected a quarantine/ });
   t.is((await scene.executions(`WorkflowId = "${idOf(key)}"`)).length, 2, 'the run and its Reset, no third');
 });
+
+async function recordHistories(release: string): Promise<void> {
+  const folder = new URL(`../histories/${release}/`, import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  const own = (await scene.executions()).filter(({ type }) => type.startsWith('ktb'));
+  for (const [index, { workflowId, runId, type, status }] of own.entries()) {
+    const history = await historyOf(scene.client, workflowId, runId);
+    const file = new URL(`${type}-${status.name.toLowerCase()}-${index}.json`, folder);
+    writeFileSync(file, `${historyToJSON(history as never)}\n`);
+  }
+}

@@ -1,0 +1,24 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { commitMetadata, subscriptionIn } from '../../bridge/intake/subscription.js';
+
+test('the name stands in the metadata of a commit, in a form that stays', (t) => {
+  t.is(commitMetadata('orders'), '{"ktb":1,"name":"orders"}');
+  t.is(subscriptionIn('{"ktb":1,"name":"orders"}'), 'orders');
+});
+
+test('what later versions add does not hide the name', (t) => {
+  t.is(subscriptionIn('{"ktb":2,"name":"orders","chain":"x"}'), 'orders');
+});
+
+test("what somebody else has committed names nobody: a new group, an operator's reset, another client's metadata", (t) => {
+  for (const metadata of ['', 'hello', 'null', '7', '[]', '{}', '{"ktb":1}', '{"name":"orders"}', '{"ktb":1,"name":7}', '{"ktb":1,']) {
+    t.is(subscriptionIn(metadata), undefined, metadata);
+  }
+});
+
+test('every name comes back, and no text throws', (t) => {
+  fc.assert(fc.property(fc.string(), (name) => subscriptionIn(commitMetadata(name)) === name));
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void subscriptionIn(text)));
+  t.pass();
+});
