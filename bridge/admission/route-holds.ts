@@ -33,7 +33,7 @@ export class RouteHolds {
   readonly #holds = new Map<string, Hold>();
   readonly #windows = new Map<string, Window>();
   readonly #foreignInARow = new Map<string, number>();
-  #waiters: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
 
   constructor(options: RouteHoldsOptions) {
     this.#options = options;
@@ -55,8 +55,13 @@ export class RouteHolds {
   changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      this.#waiters.push(resolve);
+      const wake = () => {
+        signal.removeEventListener('abort', wake);
+        this.#waiters.delete(wake);
+        resolve();
+      };
+      signal.addEventListener('abort', wake, { once: true });
+      this.#waiters.add(wake);
     });
   }
 
@@ -108,9 +113,7 @@ export class RouteHolds {
     const lifted = this.#holds.delete(keyOf(scope));
     this.#windows.delete(keyOf(scope));
     this.#foreignInARow.delete(keyOf(scope));
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const wake of waiters) wake();
+    for (const wake of this.#waiters) wake();
     return lifted;
   }
 

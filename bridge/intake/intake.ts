@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { DeliveryObserver, Settlement } from '../delivery/delivery.js';
 import type { SourceRecord } from '../record.js';
 import { IntakeBuffer, type IntakeBufferLimits } from './intake-buffer.js';
@@ -272,6 +273,7 @@ export class Intake implements SourceListener {
   #own(at: TopicPartition): void {
     const key = keyOf(at);
     const abort = new AbortController();
+    setMaxListeners(0, abort.signal); // every record under way may wait on it: that is no leak
     const tracker = new OffsetTracker(this.#epoch);
     const stages: LaneStages = {
       ...this.#options.stages,

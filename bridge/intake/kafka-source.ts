@@ -116,8 +116,10 @@ export class KafkaSource implements RecordSource {
 
   async logs(topics: readonly string[]): Promise<readonly PartitionLog[]> {
     const admin = await this.#connectedAdmin();
+    // One topic that was deleted must not hide the others.
+    const present = new Set(await this.#asked(admin.listTopics()));
     const answers = await Promise.all(
-      topics.map(async (topic) =>
+      topics.filter((topic) => present.has(topic)).map(async (topic) =>
         (await this.#asked(admin.fetchTopicOffsets(topic))).map(({ partition, low, high }) => ({
           topic,
           partition,

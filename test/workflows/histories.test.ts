@@ -1,11 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import test from 'ava';
 
 /** One folder for each release: histories of our own workflows, recorded on a real server. */
 const folder = new URL('../histories/', import.meta.url);
 const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+
+/** Bundled once for all: what a release ships. */
+let workflowBundle: WorkflowBundleWithSourceMap;
+
+test.before(async () => {
+  Runtime.install({ logger: new DefaultLogger('WARN') });
+  workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
+});
 
 const histories = readdirSync(folder).flatMap((release) =>
   readdirSync(new URL(`${release}/`, folder)).map((file) => ({ release, file })),
@@ -20,7 +28,7 @@ test('there are recorded histories of every workflow type of ours', (t) => {
 for (const { release, file } of histories) {
   test(`what ran under ${release} replays with today's code: ${file}`, async (t) => {
     const history = JSON.parse(readFileSync(new URL(`${release}/${file}`, folder), 'utf8')) as History;
-    await t.notThrowsAsync(() => Worker.runReplayHistory({ workflowsPath }, inItsOwnRun(history)));
+    await t.notThrowsAsync(() => Worker.runReplayHistory({ workflowBundle }, inItsOwnRun(history)));
   });
 }
 

@@ -1,0 +1,108 @@
+/**
+ * `npm run soak`: what `npm test` runs small, at full size. One JSON line for each case on stdout, and one for all at
+ * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle`, `--scale 0.1`.
+ */
+import { parseArgs } from 'node:util';
+import { startLocalStack, type LocalStack } from '../../bridge/local-stack/local-stack.js';
+import { terminalProgress } from '../../bridge/observe/progress.js';
+import { messageOf } from '../../bridge/errors.js';
+import { idleCpu } from './scenarios/idle.js';
+import { memoryUnderBacklog } from './scenarios/memory.js';
+import { once } from './scenarios/once.js';
+import { outage, type OutageOptions } from './scenarios/outage.js';
+import { describeStack, STACK_VARIABLE } from '../helpers/stack.js';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    only: { type: 'string', default: 'once,outages,memory,idle' },
+    scale: { type: 'string', default: '1' },
+  },
+});
+const seed = Number(values.seed);
+const scale = Number(values.scale);
+const only = new Set(values.only.split(','));
+const progress = terminalProgress();
+const reports: Record<string, unknown>[] = [];
+
+async function run(name: string, work: (stack: LocalStack) => Promise<{ ok: boolean; report: unknown }>): Promise<void> {
+  const step = progress.step(name);
+  // Servers of its own for each case: what one leaves behind must not help or hurt the next.
+  await using stack = await startLocalStack({ ports: 'free', ui: false });
+  process.env[STACK_VARIABLE] = describeStack(stack);
+  try {
+    const { ok, report } = await work(stack);
+    reports.push({ case: name, ok, report });
+    if (ok) step.done();
+    else step.fail('not as it must be');
+  } catch (error) {
+    reports.push({ case: name, ok: false, error: messageOf(error) });
+    step.fail(messageOf(error));
+  }
+  process.stdout.write(`${JSON.stringify(reports.at(-1))}\n`);
+}
+
+const sized = (count: number) => Math.max(1, Math.round(count * scale));
+
+if (only.has('once')) {
+  await run(`once: ${sized(20_000)} records, five kills, a second bridge, seed ${seed}`, async () => {
+    const report = await once({
+      seed,
+      records: sized(20_000),
+      duplicates: 0.1,
+      partitions: 8,
+      bridgeKills: 5,
+      workerKills: 2,
+      killEveryMs: [5_000, 15_000],
+      timeoutMs: 3_600_000,
+      log: (line) => process.stderr.write(`${line}\n`),
+    });
+    return { ok: report.verdict.ok && report.callsOfDuplicates === 0, report };
+  });
+}
+
+if (only.has('outages')) {
+  const cases: readonly Pick<OutageOptions, 'who' | 'how' | 'forMs'>[] = [
+    { who: ['kafka'], how: 'killed', forMs: 30_000 },
+    { who: ['kafka'], how: 'stopped', forMs: 30_000 },
+    { who: ['temporal'], how: 'killed', forMs: 60_000 },
+    { who: ['temporal'], how: 'stopped', forMs: 60_000 },
+    { who: ['kafka', 'temporal'], how: 'killed', forMs: 60_000 },
+    { who: ['kafka', 'temporal'], how: 'stopped', forMs: 60_000 },
+    { who: ['worker'], how: 'killed', forMs: 30_000 },
+    { who: ['worker'], how: 'stopped', forMs: 30_000 },
+  ];
+  for (const one of cases) {
+    const forMs = sized(one.forMs);
+    await run(`outage: ${one.who.join(' and ')} ${one.how} for ${forMs / 1000} s`, async (stack) => {
+      const report = await outage({ ...one, forMs, stack, records: 600, timeoutMs: 900_000 });
+      return { ok: report.verdict.ok && report.quarantined === 0, report };
+    });
+  }
+}
+
+if (only.has('memory')) {
+  for (const [records, valueBytes] of [
+    [500_000, 200],
+    [5_000, 100_000],
+  ] as const) {
+    for (const partitions of [8, 100]) {
+      const count = sized(records);
+      await run(`memory: ${count} records of ${valueBytes} B over ${partitions} partitions, no worker`, async () => {
+        const report = await memoryUnderBacklog({ records: count, valueBytes, partitions });
+        return { ok: report.growthMb <= 80, report };
+      });
+    }
+  }
+}
+
+if (only.has('idle')) {
+  await run('idle: the share of a core that a bridge takes with nothing to do', async () => {
+    const report = await idleCpu({ seconds: sized(60) });
+    return { ok: report.share < 0.02, report };
+  });
+}
+
+const ok = reports.every((one) => one['ok'] === true);
+process.stdout.write(`${JSON.stringify({ soak: { seed, scale, ok, cases: reports.length, failed: reports.filter((one) => one['ok'] !== true).map((one) => one['case']) } })}\n`);
+process.exitCode = ok ? 0 : 1;
