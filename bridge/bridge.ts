@@ -32,6 +32,7 @@ import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
 import type { RecordSource } from './intake/record-source.js';
 import { subscriptionIn } from './intake/subscription.js';
 import { createLogger, type Logger } from './observe/logger.js';
+import { uiLink } from './observe/ui-link.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { delay, within } from './timing.js';
@@ -233,6 +234,10 @@ export class Bridge {
 
   #events(): ConstructorParameters<typeof Intake>[1]['events'] {
     const logger = this.#logger;
+    const {
+      uiUrl,
+      temporal: { namespace },
+    } = this.#config;
     return {
       assigned: (gained, lost) => {
         if (gained.length + lost.length > 0) logger.info({ gained: gained.map(text), lost: lost.map(text) }, 'partitions were assigned');
@@ -267,6 +272,7 @@ export class Bridge {
             workflowId,
             runId,
             ...(message ? { reason: message } : {}),
+            ...(bad && uiUrl !== undefined ? { link: uiLink(uiUrl, namespace, workflowId, runId) } : {}),
           },
           bad ? 'a record went into quarantine' : 'a record was settled',
         );

@@ -59,7 +59,7 @@ export function textOf(bytes: Buffer): string {
 }
 
 /** Every header as text; one that stands several times becomes an array. No prototype: a header may be called `__proto__`. */
-export function headersAsText(headers: RawHeaders): Record<string, string | string[]> {
+function headersAsText(headers: RawHeaders): Record<string, string | string[]> {
   const result = Object.create(null) as Record<string, string | string[]>;
   for (const name of Object.keys(headers)) {
     const value = headers[name];

@@ -24,6 +24,7 @@ interface DevFlags extends ConfigFlags {
 /** Partitions of the topics that it creates. */
 const PARTITIONS = 8;
 const RESTART_AFTER_MS = 200;
+const COMMANDS: Readonly<Record<string, readonly string[]>> = { worker: ['worker'], bridge: ['bridge', '--report-every', '1'] };
 
 export function devCommand(): Command {
   return new Command('dev')
@@ -36,7 +37,7 @@ export function devCommand(): Command {
       'after',
       `
 The first start fetches what is missing (Kafka's jars by Maven, Temporal by its CLI or by Go) into the cache folder
-(KTB_CACHE_DIR). A change of workflows, activities or the config restarts the worker. Ctrl-C ends everything.
+(KTB_CACHE_DIR). A change of workflows or activities restarts the worker, one of the config the bridge too. Ctrl-C ends everything.
 The command of --exec finds KAFKA_BROKERS, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, KTB_UI_URL and KTB_LOG_DIR set.
 
 Examples:
@@ -107,8 +108,7 @@ class DevSession {
     await registerSearchAttributes(config.temporal);
     const created = await createMissingTopics(config, PARTITIONS, createLogger({ name: 'dev', level: 'silent' }));
     step.done(created.length === 0 ? 'all there' : `created ${created.join(', ')}`);
-    this.#spawn('worker', ['worker']);
-    this.#spawn('bridge', ['bridge', '--report-every', '1']);
+    for (const [name, args] of Object.entries(COMMANDS)) this.#spawn(name, args);
     this.#watch(config);
     const { kafka, temporal, ui } = this.#stack;
     process.stderr.write(
@@ -175,22 +175,32 @@ class DevSession {
       const file = path === undefined ? undefined : resolveModulePath(path);
       if (file !== undefined && existsSync(file)) folders.add(dirname(file));
     }
-    const changed = () => {
+    const concerned = new Set<string>();
+    const changed = (...names: readonly string[]) => {
       if (this.#stopping) return;
+      for (const name of names) concerned.add(name);
       clearTimeout(this.#restart);
-      this.#restart = setTimeout(() => void this.#restartWorker(), RESTART_AFTER_MS);
+      this.#restart = setTimeout(() => {
+        void this.#restartAll([...concerned]);
+        concerned.clear();
+      }, RESTART_AFTER_MS);
     };
-    for (const folder of folders) this.#watchers.push(watch(folder, { recursive: true }, changed));
+    for (const folder of folders) this.#watchers.push(watch(folder, { recursive: true }, () => changed('worker')));
     const file = config.file;
-    if (file !== undefined) this.#watchers.push(watch(file, changed));
+    // Routes concern both.
+    if (file !== undefined) this.#watchers.push(watch(file, () => changed('worker', 'bridge')));
   }
 
-  async #restartWorker(): Promise<void> {
-    const step = this.#progress.step('Something changed: restarting the worker');
-    const child = this.#children.get('worker');
-    this.#children.delete('worker');
-    if (child) await ended(child);
-    if (!this.#stopping) this.#spawn('worker', ['worker']);
+  async #restartAll(names: readonly string[]): Promise<void> {
+    const step = this.#progress.step(`Something changed: restarting ${names.join(' and ')}`);
+    await Promise.all(
+      names.map(async (name) => {
+        const child = this.#children.get(name);
+        this.#children.delete(name);
+        if (child) await ended(child);
+        if (!this.#stopping) this.#spawn(name, COMMANDS[name]!);
+      }),
+    );
     step.done();
   }
 

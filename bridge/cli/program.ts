@@ -9,7 +9,6 @@ export function program(): Command {
   const ktb = new Command('ktb')
     .description('Kafka records become Temporal workflows, once each.')
     .version(version(), '--version', 'print the version')
-    .showHelpAfterError('(ktb --help shows the commands)')
     .addHelpText(
       'after',
       `
@@ -23,7 +22,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     );
   for (const command of [bridgeCommand(), workerCommand(), devCommand()]) ktb.addCommand(command);
   const all = [ktb, ...ktb.commands];
-  for (const command of all) command.exitOverride();
+  for (const command of all) {
+    command.exitOverride();
+    command.showHelpAfterError(`(${command === ktb ? 'ktb' : `ktb ${command.name()}`} --help shows what there is)`);
+  }
   return ktb;
 }
 

@@ -8,10 +8,10 @@ import { resolveConfig } from './resolve.js';
 import type { ResolvedConfig } from './resolved.js';
 import type { BridgeConfig } from './types.js';
 
-export { loadModule, resolveModulePath } from './load-module.js';
+export { loadModule } from './load-module.js';
 
 /** In the order in which they are looked for, in each folder. */
-export const CONFIG_FILES: readonly string[] = [
+const CONFIG_FILES: readonly string[] = [
   'temporal.config.ts',
   'temporal.config.mts',
   'temporal.config.js',

@@ -19,7 +19,7 @@ export function fieldName(path: FieldPath): string {
 }
 
 /** The value at a path, by own properties only. */
-export function valueAt(root: unknown, path: FieldPath): unknown {
+function valueAt(root: unknown, path: FieldPath): unknown {
   let value = root;
   for (const part of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;

@@ -34,14 +34,6 @@ export const OUTCOMES: readonly Outcome[] = [
   'conflated',
 ];
 
-/** What is known of the execution that holds an ID. */
-export interface Holder {
-  /** The request ID of its first start; undefined where the server did not say. */
-  readonly requestId: string | undefined;
-  /** The memo's subscription and route, where it had to be asked for. */
-  readonly memo?: { readonly subscription?: string; readonly route?: string; readonly at?: string };
-}
-
 /**
  * What a taken ID means for the record that wanted it. One call told everything: the first one's request ID says
  * which value, subscription and route it was of. `unknown`: not of our form, so the memo must be asked.

@@ -121,7 +121,11 @@ export class Intake implements SourceListener {
       return position;
     }
     if (committed > log.end) {
-      this.stop(at, backwardsMessage(at, log.end, committed));
+      this.stop(
+        at,
+        `${at.topic}/${at.partition} ends at offset ${log.end}, and the group has committed ${committed}: the log was truncated, or is ` +
+          "another one. Nothing is read or committed of this partition until the group's offset is reset (kafka-consumer-groups --reset-offsets)",
+      );
       return undefined;
     }
     const position = committed < log.start ? log.start : committed;

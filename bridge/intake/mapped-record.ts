@@ -3,10 +3,10 @@ import type { ResolvedRoute } from '../config/resolved.js';
 import type { Priority } from '../config/types.js';
 import type { SourceRecord } from '../record.js';
 
-/** Where an idempotency key came from: it decides how the workflow ID is made of it. */
-export type KeySource = 'header' | 'route' | 'cloudevent' | 'coordinates';
-
-/** A record's idempotency key. Source `coordinates` has no text: topic, partition, offset and timestamp stand in for it. */
+/**
+ * A record's idempotency key, and where it came from: that decides how the workflow ID is made of it. Source `coordinates` has no text: topic, partition, offset and timestamp stand in for
+ * it.
+ */
 export type RecordKey =
   | { readonly source: 'header' | 'route' | 'cloudevent'; readonly text: string }
   | { readonly source: 'coordinates'; readonly text: undefined };

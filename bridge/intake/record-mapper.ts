@@ -16,8 +16,8 @@ import type { JsonPointer } from './json-pointer.js';
 import type { MappedRecord, RecordKey } from './mapped-record.js';
 import { oneLine, thrownText } from './one-line.js';
 
-export const EVENT_TYPE_HEADER = 'event-type';
-export const PRIORITY_HEADER = 'priority';
+const EVENT_TYPE_HEADER = 'event-type';
+const PRIORITY_HEADER = 'priority';
 
 /** Finds a record's route, event, key and priority. */
 export interface RecordMapper {

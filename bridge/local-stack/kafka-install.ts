@@ -8,7 +8,7 @@ import { findJava, MIN_JAVA } from './java.js';
 import { missingPiece, type Attempt } from './missing-piece.js';
 
 /** The broker's version that is fetched. */
-export const KAFKA_VERSION = '4.4.0';
+const KAFKA_VERSION = '4.4.0';
 
 /** Kafka's pom leaves the binding between its logger (slf4j 1.7) and log4j to the one who runs it. */
 const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">

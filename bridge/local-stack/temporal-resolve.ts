@@ -9,7 +9,7 @@ import { goInstall } from './go-install.js';
 import { missingPiece, type Attempt } from './missing-piece.js';
 
 /** The newest server that Go 1.26.8 builds. */
-export const TEMPORAL_SERVER_VERSION = '1.32.1';
+const TEMPORAL_SERVER_VERSION = '1.32.1';
 
 export interface ResolveTemporalOptions {
   readonly progress?: Progress;

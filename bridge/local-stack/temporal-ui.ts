@@ -8,7 +8,7 @@ import { missingPiece } from './missing-piece.js';
 import { portOr, releasePorts } from './ports.js';
 import { waitFor } from './wait.js';
 
-export const TEMPORAL_UI_VERSION = '2.54.1';
+const TEMPORAL_UI_VERSION = '2.54.1';
 
 export interface InstallTemporalUiOptions {
   readonly progress?: Progress;
@@ -40,7 +40,7 @@ export interface TemporalUi {
 }
 
 /** Builds the UI server into the cache, once. @returns the binary's path */
-export async function installTemporalUi(options: InstallTemporalUiOptions = {}): Promise<string> {
+async function installTemporalUi(options: InstallTemporalUiOptions = {}): Promise<string> {
   try {
     return await goInstall({
       ...options,

@@ -228,7 +228,7 @@ function labelPairs(labels: RecordLabels, known: ReadonlySet<string>): SearchAtt
 }
 
 /** Temporal's retry policy of our JSON form; `Infinity` attempts is what Temporal calls none. */
-export function retryPolicy(retry: RetryShape) {
+function retryPolicy(retry: RetryShape) {
   return {
     ...(Number.isFinite(retry.maximumAttempts) ? { maximumAttempts: retry.maximumAttempts } : {}),
     initialInterval: retry.initialIntervalMs,

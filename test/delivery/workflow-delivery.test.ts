@@ -140,7 +140,7 @@ test('an oversized event whose bytes still fit is quarantined whole', async (t) 
   const { delivery } = workflowDelivery(port);
   const record = deliverable();
   await deliver(delivery, [record]);
-  t.not((port.ofType('ktbQuarantine')[0]?.request.args[0] as QuarantineInput).raw, null);
+  t.not((port.ofType('ktbQuarantine')[0]!.request.args[0] as QuarantineInput).raw, null);
 });
 
 test('where Kafka can not say until when it has a record, the quarantine goes without', async (t) => {
@@ -149,7 +149,7 @@ test('where Kafka can not say until when it has a record, the quarantine goes wi
   const { delivery } = workflowDelivery(port, { keptUntil: () => Promise.reject(new Error('Kafka is away')) });
   const record = deliverable({ event: 'x'.repeat(30_000), source: { value: Buffer.alloc(30_000) } });
   t.deepEqual((await deliver(delivery, [record])).outcomes([record]), ['quarantined']);
-  t.is((port.ofType('ktbQuarantine')[0]?.request.args[0] as QuarantineInput).keptUntil, undefined);
+  t.is((port.ofType('ktbQuarantine')[0]!.request.args[0] as QuarantineInput).keptUntil, undefined);
 });
 
 test('what Temporal refuses for what it says is quarantined, with its words', async (t) => {

@@ -25,7 +25,7 @@ export async function testStack(): Promise<TestStack> {
 }
 
 /** Stops the stack if it is this process's own. */
-export async function stopTestStack(): Promise<void> {
+async function stopTestStack(): Promise<void> {
   const stopping = own;
   own = undefined;
   stack = undefined;

@@ -79,7 +79,7 @@ test('a key may be a string or a number', (t) => {
   t.is(textOfKey(at(0)), '0');
   for (const empty of ['', null, undefined]) t.deepEqual(at(empty), { kind: 'missing' });
   for (const wrong of [true, {}, [], NaN, Infinity, 2 ** 53, 1n, Symbol('x')])
-    t.is(at(wrong).kind, 'invalid', String(wrong));
+    t.is(at(wrong).kind, 'invalid', typeof wrong);
 });
 
 test('a number that JSON has rounded is no key', (t) => {

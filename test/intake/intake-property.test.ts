@@ -101,7 +101,7 @@ async function play(commitOn: 'accepted' | 'settled', zombies: boolean, all: rea
   source.assign(both);
   for (let round = 0; round < 300; round++) {
     await poll();
-    for (const held of [...delivery.held]) {
+    for (const held of Array.from(delivery.held)) {
       accept(held);
       delivery.settle(held);
     }

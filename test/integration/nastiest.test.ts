@@ -159,7 +159,7 @@ test("5. a zombie bridge after a rebalance: its late starts meet the same reques
   await zombie.waitForOutput(/joined the group[\s\S]*joined the group/, 120_000);
   await scene.produce([keyed('end-0', {}, 0), keyed('end-1', {}, 1)]);
   for (let look = await positions(); ; look = await positions()) {
-    t.true(look.every((offset, index) => offset >= before[index]!), `${look} never falls behind ${before}`);
+    t.true(look.every((offset, index) => offset >= before[index]!), `${look.join()} never falls behind ${before.join()}`);
     if (look.every((offset, index) => offset === before[index]! + 1)) break;
   }
   const done = await allClosed(scene, keys.length + 2);

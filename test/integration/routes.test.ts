@@ -55,7 +55,7 @@ test('more than `quarantineLimit` bad records hold their route: its partition wa
   const { brokers } = scene.stack.kafka;
   const committed = await until(() => committedOffsets(brokers, scene.groupId, scene.topic), {
     what: 'both partitions to be committed as far as they go',
-    accept: (offsets) => offsets.length === 2 && offsets.map(({ offset }) => Number(offset)).toSorted().join() === '1,5',
+    accept: (offsets) => offsets.map(({ offset }) => String(offset)).toSorted((a, b) => a.localeCompare(b)).join() === '1,5',
   });
   t.is(committed.length, 2);
   t.is((await scene.executions('WorkflowType = "ktbQuarantine"')).length, 5);

@@ -6,7 +6,7 @@ import { oneLine } from '../one-line.js';
  * Bytes to event. What it throws (or rejects with) is the record's own fault, except a `BridgeError` with
  * `retryable`: that is systemic, and says nothing about the record.
  */
-export type Decoder = (value: Buffer, context: DecodeContext) => unknown | Promise<unknown>;
+export type Decoder = (value: Buffer, context: DecodeContext) => unknown;
 
 /**
  * JSON.stringify, which is how an event goes to Temporal, recurses, and overflows the stack somewhere between 2,000

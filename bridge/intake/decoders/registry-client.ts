@@ -87,8 +87,8 @@ function reasonOf(error: unknown, timeoutMs: number): string {
   if (error instanceof Error && error.name === 'TimeoutError') return `no answer in ${timeoutMs} ms`;
   // undici says "fetch failed", and why in the cause.
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const code = (cause as { readonly code?: unknown } | null)?.code;
-  return thrownText(cause) || String(code ?? 'unknown');
+  const code = (cause as { readonly code?: string } | null)?.code;
+  return thrownText(cause) || (code ?? 'unknown');
 }
 
 async function boundedText(response: Response): Promise<string> {
