@@ -6,7 +6,9 @@ import type { DispatchResult, QuarantineInput } from '../workflows/contract.js';
  * @returns `refused` with the reason, where it still can't be taken
  * @throws what is systemic: it is tried again
  */
-export type Dispatch = (input: QuarantineInput) => Promise<DispatchResult | { readonly refused: string; readonly reason: string }>;
+export type Dispatch = (
+  input: QuarantineInput,
+) => Promise<DispatchResult | { readonly refused: string; readonly reason: string }>;
 
 /** The one activity of a quarantine workflow: it fails for good with the reason, or the record goes through. */
 export async function dispatchRecord(input: QuarantineInput, dispatch: Dispatch): Promise<DispatchResult> {

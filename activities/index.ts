@@ -1,6 +1,10 @@
 /** The activities of our own workflows. What they need of the bridge is handed in by bridge/worker.ts. */
 import { activityInfo } from '@temporalio/activity';
-import { DISPATCH_RECORD_ACTIVITY, FAILURE_ORIGIN_ACTIVITY, type QuarantineInput } from '../workflows/contract.js';
+import {
+  DISPATCH_RECORD_ACTIVITY,
+  FAILURE_ORIGIN_ACTIVITY,
+  type QuarantineInput,
+} from '../workflows/contract.js';
 import { dispatchRecord, type Dispatch } from './dispatch-record.js';
 import { happenedBeforeReset } from './failure-origin.js';
 

@@ -57,7 +57,8 @@ export class MarkRun implements ActivityInboundCallsInterceptor {
 /** The same failure for the reader, with one more detail: the run. */
 function marked(error: unknown, run: string): unknown {
   if (!(error instanceof Error)) return marked(new Error(String(error)), run);
-  if (error.name === 'CancelledFailure' || error.name === 'CompleteAsyncError' || error.name === 'AbortError') return error;
+  if (error.name === 'CancelledFailure' || error.name === 'CompleteAsyncError' || error.name === 'AbortError')
+    return error;
   const detail: FailureRun = { ktbRun: run };
   const own = error instanceof ApplicationFailure ? error : undefined;
   const failure = ApplicationFailure.create({

@@ -31,6 +31,7 @@ import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
 import type { RecordSource } from './intake/record-source.js';
 import { subscriptionIn } from './intake/subscription.js';
+import { collectDeadBuffers } from './observe/garbage.js';
 import { createLogger, type Logger } from './observe/logger.js';
 import { uiLink } from './observe/ui-link.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
@@ -88,7 +89,8 @@ export class Bridge {
   constructor(config: ResolvedConfig, options: BridgeOptions = {}) {
     this.#config = config;
     this.#rename = options.rename ?? false;
-    const logger = (this.#logger = options.logger ?? createLogger({ name: 'bridge', level: config.logLevel }));
+    const logger = (this.#logger =
+      options.logger ?? createLogger({ name: 'bridge', level: config.logLevel }));
     const source = (this.#source = options.ports?.source ?? kafkaSource(config, logger));
     const temporal = (this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal));
     const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts));
@@ -104,7 +106,10 @@ export class Bridge {
       taskQueues: taskQueuesOf(config),
       maxBacklog: config.maxBacklog,
       onChange: (held, tasks) =>
-        logger.info({ held, tasks }, held ? 'intake pauses: too many tasks wait for a worker' : 'intake resumes'),
+        logger.info(
+          { held, tasks },
+          held ? 'intake pauses: too many tasks wait for a worker' : 'intake resumes',
+        ),
     }));
     const mapper = createRecordMapper(config);
     const intake = (this.#intake = new Intake(source, {
@@ -119,7 +124,10 @@ export class Bridge {
         admission,
         delivery: this.#delivery(temporal, holds, backlog),
         onTrouble: ({ topic, partition, offset }, message, error) =>
-          logger.warn({ topic, partition, offset: offset.toString(), reason: messageOf(error) }, `the record ${message}`),
+          logger.warn(
+            { topic, partition, offset: offset.toString(), reason: messageOf(error) },
+            `the record ${message}`,
+          ),
       },
       events: this.#events(),
     }));
@@ -128,7 +136,8 @@ export class Bridge {
       intake,
       intervalMs: config.kafka.commitIntervalMs,
       onCommit: (result, _seconds, why) => {
-        if (result === 'failure') logger.debug({ reason: why }, 'a commit was refused; the next one brings it along');
+        if (result === 'failure')
+          logger.debug({ reason: why }, 'a commit was refused; the next one brings it along');
       },
     });
     this.#logWatch = new LogWatch({
@@ -152,6 +161,11 @@ export class Bridge {
     if (signal.aborted) return;
     await this.#source.start(this.#intake, signal);
     if (signal.aborted) return;
+    signal.addEventListener(
+      'abort',
+      collectDeadBuffers(() => this.#intake.buffered.bytes),
+      { once: true },
+    );
     this.#loops.push(this.#committer.run(signal), this.#backlog.run(signal), this.#logWatch.run(signal));
   }
 
@@ -207,7 +221,10 @@ export class Bridge {
     circuit.onChange((open) => {
       if (open) {
         this.#admission.hold('circuit');
-        this.#logger.error({ alert: 'circuit' }, 'Temporal does not take starts: the circuit is open, intake waits');
+        this.#logger.error(
+          { alert: 'circuit' },
+          'Temporal does not take starts: the circuit is open, intake waits',
+        );
       } else {
         this.#admission.lift('circuit');
       }
@@ -220,7 +237,10 @@ export class Bridge {
         // A call that is always made: capabilities are answered from memory, also while Temporal is away.
         probe: () => temporal.backlog(ownTaskQueue(this.#config.temporal.taskQueue)),
         onFault: (fault, attempt) =>
-          this.#logger.debug({ status: fault.status, kind: fault.kind, attempt, reason: fault.message }, 'a start failed'),
+          this.#logger.debug(
+            { status: fault.status, kind: fault.kind, attempt, reason: fault.message },
+            'a start failed',
+          ),
       }),
       holds,
       scope: scopeOf(this.#config),
@@ -228,6 +248,11 @@ export class Bridge {
         const retentionMs = await this.#source.retentionMs(topic);
         return retentionMs === undefined ? undefined : new Date(timestampMs + retentionMs).toISOString();
       },
+      onStuck: (fault) =>
+        this.#logger.error(
+          { status: fault.status, reason: fault.message },
+          'a record can be neither started nor quarantined; it is tried again',
+        ),
       onStarted: () => backlog.started(),
     });
   }
@@ -240,7 +265,8 @@ export class Bridge {
     } = this.#config;
     return {
       assigned: (gained, lost) => {
-        if (gained.length + lost.length > 0) logger.info({ gained: gained.map(text), lost: lost.map(text) }, 'partitions were assigned');
+        if (gained.length + lost.length > 0)
+          logger.info({ gained: gained.map(text), lost: lost.map(text) }, 'partitions were assigned');
       },
       newGroup: (at, position) =>
         logger.info(
@@ -285,7 +311,9 @@ export class Bridge {
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const committed = await this.#source.committed(await this.#source.existingTopics());
-        const other = committed.map(({ metadata }) => subscriptionIn(metadata)).find((found) => found !== undefined && found !== name);
+        const other = committed
+          .map(({ metadata }) => subscriptionIn(metadata))
+          .find((found) => found !== undefined && found !== name);
         if (other === undefined || this.#rename) return;
         throw new BridgeError(
           'KTB_SUBSCRIPTION',
@@ -307,7 +335,9 @@ export class Bridge {
         const { serverVersion, searchAttributes } = await this.#temporal.capabilities();
         this.#logger.info({ address, namespace, serverVersion }, 'Temporal answers');
         if (!searchAttributes.has('KtbRecord')) {
-          this.#logger.warn('the search attributes KtbRecord, KtbKey, KtbRoute and KtbOffset are not registered: queries by them will find nothing');
+          this.#logger.warn(
+            'the search attributes KtbRecord, KtbKey, KtbRoute and KtbOffset are not registered: queries by them will find nothing',
+          );
         }
         return;
       } catch (error) {

@@ -20,7 +20,10 @@ import { BridgeWorker, type BridgeWorkerOptions } from './worker.js';
  * ```
  * @throws BridgeError `KTB_CONFIG`
  */
-export function createBridge(config: BridgeConfig<any, any> | ResolvedConfig, options?: BridgeOptions): Bridge {
+export function createBridge(
+  config: BridgeConfig<any, any> | ResolvedConfig,
+  options?: BridgeOptions,
+): Bridge {
   return new Bridge(resolved(config), options);
 }
 

@@ -54,7 +54,8 @@ export function textOf(bytes: Buffer): string {
     text = undefined;
   }
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  const verbatim = text !== undefined && !/[\u0000-\u001f\u007f-\u009f]/.test(text) && !text.startsWith('~hex:');
+  const verbatim =
+    text !== undefined && !/[\u0000-\u001f\u007f-\u009f]/.test(text) && !text.startsWith('~hex:');
   return verbatim ? text! : `~hex:${bytes.toString('hex')}`;
 }
 

@@ -12,6 +12,7 @@ import { loadModule } from './config/load.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { createDispatch } from './delivery/dispatch.js';
 import { BridgeError, messageOf } from './errors.js';
+import { oneLine } from './intake/one-line.js';
 import { createRecordMapper } from './intake/record-mapper.js';
 import { createLogger, type Logger } from './observe/logger.js';
 import { connectionOptions, SdkTemporalPort } from './temporal/sdk-temporal-port.js';
@@ -73,7 +74,12 @@ export class BridgeWorker {
         interceptors: { activity: [(context) => ({ inbound: new MarkRun(context) })] },
       });
       const users = this.#hasUserWork(activities)
-        ? Worker.create({ ...shared, taskQueue: temporal.taskQueue, activities, ...userOptions(this.#config) })
+        ? Worker.create({
+            ...shared,
+            taskQueue: temporal.taskQueue,
+            activities,
+            ...userOptions(this.#config),
+          })
         : undefined;
       this.#workers = await Promise.all([own, ...(users ? [users] : [])]);
     } catch (error) {
@@ -123,7 +129,8 @@ export class BridgeWorker {
       } catch (error) {
         const why = messageOf(error);
         const { address } = this.#config.temporal;
-        if (why !== said) this.#logger.warn({ reason: why }, `Temporal at ${address} does not answer; waiting for it`);
+        if (why !== said)
+          this.#logger.warn({ reason: why }, `Temporal at ${address} does not answer; waiting for it`);
         said = why;
         await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
       }
@@ -154,7 +161,10 @@ function userOptions(config: ResolvedConfig): Partial<WorkerOptions> {
     ...(workflowsPath === undefined ? {} : { workflowsPath }),
     interceptors: {
       ...options.interceptors,
-      workflowModules: [...(options.interceptors?.workflowModules ?? []), fileBeside('../workflows/interceptors.js')],
+      workflowModules: [
+        ...(options.interceptors?.workflowModules ?? []),
+        fileBeside('../workflows/interceptors.js'),
+      ],
     },
   };
 }
@@ -163,7 +173,9 @@ async function activitiesOf(config: ResolvedConfig): Promise<Functions> {
   const { activities } = config.worker;
   if (activities === undefined) return {};
   const found = typeof activities === 'string' ? await loadModule(activities) : activities;
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => typeof value === 'function')) as Functions;
+  return Object.fromEntries(
+    Object.entries(found).filter(([, value]) => typeof value === 'function'),
+  ) as Functions;
 }
 
 async function checkNames(config: ResolvedConfig, activities: Functions, logger: Logger): Promise<void> {
@@ -176,22 +188,35 @@ async function checkNames(config: ResolvedConfig, activities: Functions, logger:
       );
     }
     // A route with a task queue of its own is handled by somebody else's worker.
-    if (target.kind === 'workflow' && workflows && target.options.taskQueue === undefined && !workflows.has(target.workflow)) {
-      problems.push(`Expected route \`${id}\` to name a workflow, got \`${target.workflow}\`; there are: ${listOf([...workflows])}`);
+    if (
+      target.kind === 'workflow' &&
+      workflows &&
+      target.options.taskQueue === undefined &&
+      !workflows.has(target.workflow)
+    ) {
+      problems.push(
+        `Expected route \`${id}\` to name a workflow, got \`${target.workflow}\`; there are: ${listOf([...workflows])}`,
+      );
     }
   }
   if (problems.length > 0) throw new BridgeError('KTB_WORKER', problems.join('\n'));
 }
 
 /** Undefined where they can't be known: a module that only loads inside of Temporal's sandbox. */
-async function workflowNames(config: ResolvedConfig, logger: Logger): Promise<ReadonlySet<string> | undefined> {
+async function workflowNames(
+  config: ResolvedConfig,
+  logger: Logger,
+): Promise<ReadonlySet<string> | undefined> {
   const { workflowsPath } = config.worker;
   if (workflowsPath === undefined) return new Set();
   try {
     const found = await loadModule(workflowsPath);
     return new Set(Object.keys(found).filter((name) => typeof found[name] === 'function'));
   } catch (error) {
-    logger.warn({ reason: messageOf(error) }, 'the names of workflows are not checked: their module does not load here');
+    logger.warn(
+      { reason: messageOf(error) },
+      'the names of workflows are not checked: their module does not load here',
+    );
     return undefined;
   }
 }
@@ -211,10 +236,28 @@ function installRuntime(logger: Logger, level: ResolvedConfig['logLevel']): void
     Runtime.install({
       shutdownSignals: [],
       logger: new DefaultLogger(level === 'debug' ? 'DEBUG' : 'WARN', ({ level: at, message, meta }) => {
-        logger[levels[at]]({ temporal: meta }, message);
+        logger[levels[at]](logFields(meta), message);
       }),
     });
   } catch (error) {
     logger.debug({ reason: messageOf(error) }, 'the runtime was installed by somebody else');
   }
+}
+
+/** The SDK hands errors on as they are, and JSON knows nothing of an error inside of an object: its reason would be lost. */
+function logFields(meta: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  const { error, taskToken: _taskToken, ...temporal } = meta;
+  if (!isErrorLike(error)) return { temporal };
+  // Not the error itself: a failure carries payloads.
+  return { temporal, reason: oneLine(rootOf(error).message), stack: error.stack };
+}
+
+/** A workflow's failure wraps its activity's, which has the reason. */
+function rootOf(error: Error): Error {
+  return isErrorLike(error.cause) ? rootOf(error.cause) : error;
+}
+
+/** By its shape: errors come out of the workflows' sandbox too, which has a class of its own. */
+function isErrorLike(value: unknown): value is Error {
+  return typeof value === 'object' && value !== null && typeof (value as Error).message === 'string';
 }

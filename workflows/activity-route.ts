@@ -9,7 +9,9 @@ export async function ktbActivityRoute(
   options: ActivityRouteOptions,
 ): Promise<unknown> {
   const { retry } = options;
-  const activities = proxyActivities<Record<string, (event: unknown, record: RecordInfo) => Promise<unknown>>>({
+  const activities = proxyActivities<
+    Record<string, (event: unknown, record: RecordInfo) => Promise<unknown>>
+  >({
     startToCloseTimeout: options.startToCloseTimeoutMs,
     ...(options.scheduleToCloseTimeoutMs === undefined
       ? {}
@@ -27,7 +29,8 @@ export async function ktbActivityRoute(
     },
   });
   const call = activities[options.activity];
-  if (!call) throw ApplicationFailure.nonRetryable(`Expected the route to name an activity, got ${options.activity}`);
+  if (!call)
+    throw ApplicationFailure.nonRetryable(`Expected the route to name an activity, got ${options.activity}`);
   try {
     return await oncePerRun(() => call(event, record));
   } catch (error) {

@@ -23,7 +23,10 @@ class ReplayHint implements WorkflowInboundCallsInterceptor, WorkflowOutboundCal
   /** The event to reset to, by the failure that came out of a step. */
   readonly #eventOf = new WeakMap<object, number>();
 
-  async execute(input: WorkflowExecuteInput, next: Next<WorkflowInboundCallsInterceptor, 'execute'>): Promise<unknown> {
+  async execute(
+    input: WorkflowExecuteInput,
+    next: Next<WorkflowInboundCallsInterceptor, 'execute'>,
+  ): Promise<unknown> {
     try {
       return await next(input);
     } catch (error) {

@@ -23,6 +23,8 @@ export interface BacklogGateOptions {
 export class BacklogGate {
   readonly #options: BacklogGateOptions;
   #seen = 0;
+  /** Started before the last look, but so shortly that the server may not have counted it yet. */
+  #startedLately = 0;
   #startedSince = 0;
   #held = false;
 
@@ -33,7 +35,7 @@ export class BacklogGate {
   /** A record was started: one more task waits, as far as we know. */
   started(): void {
     this.#startedSince++;
-    if (!this.#held && this.#seen + this.#startedSince >= this.#options.maxBacklog) this.#set(true);
+    if (!this.#held && this.backlog >= this.#options.maxBacklog) this.#set(true);
   }
 
   get held(): boolean {
@@ -41,7 +43,7 @@ export class BacklogGate {
   }
 
   get backlog(): number {
-    return this.#seen + this.#startedSince;
+    return this.#seen + this.#startedLately + this.#startedSince;
   }
 
   /** Looks until the signal fires. */
@@ -58,12 +60,13 @@ export class BacklogGate {
       } catch {
         // Temporal is away: nothing is started anyway, and what was seen stays.
       }
-      await delay(this.#held || this.#startedSince > 0 || this.#seen > 0 ? POLL_MS : IDLE_POLL_MS, signal);
+      await delay(this.#held || this.backlog > 0 ? POLL_MS : IDLE_POLL_MS, signal);
     }
   }
 
   #looked(count: number, startedBefore: number): void {
     this.#seen = count;
+    this.#startedLately = startedBefore;
     this.#startedSince -= startedBefore;
     const { maxBacklog } = this.#options;
     if (this.#held && this.backlog <= maxBacklog / 2) this.#set(false);

@@ -99,7 +99,8 @@ export class RouteHolds {
     if (!limit) return;
     this.#windowOf(scope, limit.window).add(false);
     // Decoded and routed: that counts for its topic as well, or one undecodable record in a thousand would look like all.
-    if (scope.routeId !== undefined) this.#windowOf({ topic: scope.topic, routeId: undefined }, limit.window).add(false);
+    if (scope.routeId !== undefined)
+      this.#windowOf({ topic: scope.topic, routeId: undefined }, limit.window).add(false);
   }
 
   hold(hold: Hold): void {

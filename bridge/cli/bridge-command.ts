@@ -52,8 +52,19 @@ function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () =
   let last = '';
   return () => {
     const { outcomes, buffered, inFlight, backlog, gates, partitions, holds } = bridge.status();
-    const lag = partitions.reduce((sum, { logEnd, committed }) => sum + Number(logEnd - (committed ?? logEnd)), 0);
-    const counts = { outcomes, lag, buffered: buffered.records, inFlight, backlog, gates, held: holds.map((hold) => hold.scope) };
+    const lag = partitions.reduce(
+      (sum, { logEnd, committed }) => sum + Number(logEnd - (committed ?? logEnd)),
+      0,
+    );
+    const counts = {
+      outcomes,
+      lag,
+      buffered: buffered.records,
+      inFlight,
+      backlog,
+      gates,
+      held: holds.map((hold) => hold.scope),
+    };
     const now = JSON.stringify(counts);
     if (now === last) return;
     last = now;
@@ -63,6 +74,7 @@ function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () =
 
 function seconds(text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value < 0.1) throw new InvalidArgumentError('Expected a number of seconds, at least 0.1.');
+  if (!Number.isFinite(value) || value < 0.1)
+    throw new InvalidArgumentError('Expected a number of seconds, at least 0.1.');
   return value;
 }

@@ -9,7 +9,8 @@ export interface ConfigFlags {
   readonly logLevel?: ResolvedConfig['logLevel'];
 }
 
-export const configOption = () => new Option('-c, --config <file>', 'the configuration; found upwards from here where not given');
+export const configOption = () =>
+  new Option('-c, --config <file>', 'the configuration; found upwards from here where not given');
 
 export const logLevelOption = () =>
   new Option('--log-level <level>', "how much is logged (default: the config's `logLevel`)").choices([
@@ -33,8 +34,10 @@ export function report(error: unknown): void {
     return;
   }
   // By name: a config that tsx loaded may bring its own copy of the class.
-  const code = error instanceof Error && error.name === 'BridgeError' ? (error as { code?: string }).code : undefined;
-  if (code === undefined && error instanceof Error && error.stack !== undefined) process.stderr.write(`${error.stack}\n`);
+  const code =
+    error instanceof Error && error.name === 'BridgeError' ? (error as { code?: string }).code : undefined;
+  if (code === undefined && error instanceof Error && error.stack !== undefined)
+    process.stderr.write(`${error.stack}\n`);
   else process.stderr.write(`${code === undefined ? '' : `${code}: `}${messageOf(error)}\n`);
   process.exitCode = code === 'KTB_CONFIG' || code === 'KTB_USAGE' ? 2 : 1;
 }

@@ -24,7 +24,10 @@ interface DevFlags extends ConfigFlags {
 /** Partitions of the topics that it creates. */
 const PARTITIONS = 8;
 const RESTART_AFTER_MS = 200;
-const COMMANDS: Readonly<Record<string, readonly string[]>> = { worker: ['worker'], bridge: ['bridge', '--report-every', '1'] };
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  worker: ['worker'],
+  bridge: ['bridge', '--report-every', '1'],
+};
 
 export function devCommand(): Command {
   return new Command('dev')
@@ -62,14 +65,18 @@ async function dev(flags: DevFlags): Promise<number> {
     });
   }
   const config = await loadConfig(flags.config === undefined ? {} : { file: flags.config });
-  if (config.file === undefined) throw new BridgeError('KTB_USAGE', 'Expected the configuration to come from a file');
+  if (config.file === undefined)
+    throw new BridgeError('KTB_USAGE', 'Expected the configuration to come from a file');
   const stack = await startLocalStack({
     ui: flags.ui,
     keep: flags.keep ?? false,
     temporal: { namespace: config.temporal.namespace },
     progress,
     signal: ended.signal,
+  }).catch((error: unknown) => {
+    if (!ended.signal.aborted) throw error;
   });
+  if (!stack) return 130;
   const session = new DevSession(config.file, stack, progress);
   try {
     await session.start();
@@ -106,7 +113,11 @@ class DevSession {
     const config = await loadConfig({ file: this.#file, env: this.#env });
     const step = this.#progress.step('Setting up topics and search attributes');
     await registerSearchAttributes(config.temporal);
-    const created = await createMissingTopics(config, PARTITIONS, createLogger({ name: 'dev', level: 'silent' }));
+    const created = await createMissingTopics(
+      config,
+      PARTITIONS,
+      createLogger({ name: 'dev', level: 'silent' }),
+    );
     step.done(created.length === 0 ? 'all there' : `created ${created.join(', ')}`);
     for (const [name, args] of Object.entries(COMMANDS)) this.#spawn(name, args);
     this.#watch(config);
@@ -120,9 +131,19 @@ class DevSession {
   /** The command's exit code. */
   exec(command: string, signal: AbortSignal): Promise<number> {
     return new Promise((resolve, reject) => {
-      const child = spawn(command, { shell: true, stdio: 'inherit', env: this.#env, detached: false });
+      // The shell is not the command: a group of its own ends with all that is in it. On a terminal the group is the
+      // terminal's, so that the command may read from it, and Ctrl-C reaches all of it anyway.
+      const ownGroup = process.platform !== 'win32' && !process.stdin.isTTY;
+      const child = spawn(command, { shell: true, stdio: 'inherit', env: this.#env, detached: ownGroup });
       const forget = child.pid === undefined ? undefined : reapProcess(child.pid);
-      signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+      const end = () => {
+        try {
+          if (child.pid !== undefined) process.kill(ownGroup ? -child.pid : child.pid, 'SIGTERM');
+        } catch {
+          // It has just ended by itself.
+        }
+      };
+      signal.addEventListener('abort', end, { once: true });
       child.once('error', reject);
       child.once('exit', (code, killedBy) => {
         forget?.();
@@ -157,13 +178,19 @@ class DevSession {
     const forget = child.pid === undefined ? undefined : reapProcess(child.pid);
     this.#children.set(name, child);
     let log = this.#logs.get(name);
-    if (!log) this.#logs.set(name, (log = createWriteStream(join(this.#stack.dataDir, `${name}.log`), { flags: 'a' })));
+    if (!log)
+      this.#logs.set(
+        name,
+        (log = createWriteStream(join(this.#stack.dataDir, `${name}.log`), { flags: 'a' })),
+      );
     child.stderr.pipe(log, { end: false });
     child.stderr.on('data', troublePrinter(name));
     child.once('exit', (code) => {
       forget?.();
       if (this.#stopping || this.#children.get(name) !== child) return;
-      process.stderr.write(`${name} ended with code ${code}; its log is ${join(this.#stack.dataDir, `${name}.log`)}\n`);
+      process.stderr.write(
+        `${name} ended with code ${code}; its log is ${join(this.#stack.dataDir, `${name}.log`)}\n`,
+      );
       if (code !== 0) this.#scheduleRestart(name, args, 2_000);
     });
   }
@@ -185,7 +212,8 @@ class DevSession {
         concerned.clear();
       }, RESTART_AFTER_MS);
     };
-    for (const folder of folders) this.#watchers.push(watch(folder, { recursive: true }, () => changed('worker')));
+    for (const folder of folders)
+      this.#watchers.push(watch(folder, { recursive: true }, () => changed('worker')));
     const file = config.file;
     // Routes concern both.
     if (file !== undefined) this.#watchers.push(watch(file, () => changed('worker', 'bridge')));
@@ -218,6 +246,14 @@ function cliCommand(args: readonly string[]): string[] {
   return ['--import', import.meta.resolve('tsx'), compiled.replace(/\.js$/, '.ts'), ...args];
 }
 
+interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly reason?: string;
+  readonly workflowId?: string;
+  readonly temporal?: { readonly workflowId?: string };
+}
+
 /** From their JSON logs only what somebody should see now: warnings and errors. */
 function troublePrinter(name: string): (chunk: Buffer) => void {
   let rest = '';
@@ -226,9 +262,11 @@ function troublePrinter(name: string): (chunk: Buffer) => void {
     rest = lines.pop() ?? '';
     for (const line of lines) {
       try {
-        const { level, msg, reason } = JSON.parse(line) as { level: string; msg: string; reason?: string };
+        const { level, msg, reason, ...rest } = JSON.parse(line) as LogLine;
         if (level === 'warn' || level === 'error' || level === 'fatal') {
-          process.stderr.write(`${name} ${level}: ${msg}${reason === undefined ? '' : ` (${reason})`}\n`);
+          const workflowId = rest.workflowId ?? rest.temporal?.workflowId;
+          const about = [reason, workflowId].filter((part) => part !== undefined).join(', ');
+          process.stderr.write(`${name} ${level}: ${msg}${about === '' ? '' : ` (${about})`}\n`);
         }
       } catch {
         process.stderr.write(`${name}: ${line}\n`);

@@ -24,7 +24,9 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
   const all = [ktb, ...ktb.commands];
   for (const command of all) {
     command.exitOverride();
-    command.showHelpAfterError(`(${command === ktb ? 'ktb' : `ktb ${command.name()}`} --help shows what there is)`);
+    command.showHelpAfterError(
+      `(${command === ktb ? 'ktb' : `ktb ${command.name()}`} --help shows what there is)`,
+    );
   }
   return ktb;
 }
@@ -32,7 +34,8 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
 function version(): string {
   for (const path of ['../../package.json', '../../../package.json']) {
     try {
-      return (JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string }).version;
+      return (JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string })
+        .version;
     } catch {
       continue; // sources stand one folder higher than compiled files
     }

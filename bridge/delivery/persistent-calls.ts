@@ -33,7 +33,7 @@ export class PersistentCalls {
    */
   async run<T>(id: string, call: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const { circuit, judge } = this.#options;
-    for (let attempt = 1; ; ) {
+    for (let attempt = 1; ;) {
       if (signal.aborted) throw this.#interrupted(id);
       try {
         const result = await circuit.call(call);

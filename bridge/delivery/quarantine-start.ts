@@ -83,7 +83,10 @@ function keyLabel(headers: RawHeaders, scope: StartScope): string | undefined {
 function previewOf(value: Buffer | null): string | null {
   if (value === null) return null;
   // Lossy on purpose: it is for reading only, the bytes stand beside it.
-  return value.subarray(0, PREVIEW_CHARACTERS * 4).toString('utf8').slice(0, PREVIEW_CHARACTERS);
+  return value
+    .subarray(0, PREVIEW_CHARACTERS * 4)
+    .toString('utf8')
+    .slice(0, PREVIEW_CHARACTERS);
 }
 
 function rawOf(source: SourceRecord): RawRecord {
@@ -110,7 +113,9 @@ export function recordOf(input: QuarantineInput): SourceRecord | undefined {
   const headers: Record<string, Buffer | Buffer[]> = {};
   for (const [name, value] of Object.entries(raw.headers)) {
     const decoded =
-      typeof value === 'string' ? Buffer.from(value, 'base64') : value.map((one) => Buffer.from(one, 'base64'));
+      typeof value === 'string'
+        ? Buffer.from(value, 'base64')
+        : value.map((one) => Buffer.from(one, 'base64'));
     Object.defineProperty(headers, name, { value: decoded, enumerable: true });
   }
   const key = raw.key === null ? null : Buffer.from(raw.key, 'base64');

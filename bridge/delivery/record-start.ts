@@ -42,7 +42,8 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
     workflowId: recordWorkflowId(scope, route.id, key, source),
     requestId: startRequestId(scope.name, route.id, source, source.value),
     workflowType: target.kind === 'workflow' ? target.workflow : ACTIVITY_ROUTE_WORKFLOW,
-    taskQueue: target.kind === 'workflow' ? (options.taskQueue ?? scope.taskQueue) : ownTaskQueue(scope.taskQueue),
+    taskQueue:
+      target.kind === 'workflow' ? (options.taskQueue ?? scope.taskQueue) : ownTaskQueue(scope.taskQueue),
     args:
       target.kind === 'workflow' ? [record.event, record.info] : [record.event, record.info, target.activity],
     memo: { ...options.memo, ...memo },
@@ -52,12 +53,16 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
       route: route.id,
       offset: source.offset,
     },
-    ...(options.searchAttributes === undefined ? {} : { searchAttributes: options.searchAttributes.getAll() }),
+    ...(options.searchAttributes === undefined
+      ? {}
+      : { searchAttributes: options.searchAttributes.getAll() }),
     ...(options.workflowExecutionTimeout === undefined
       ? {}
       : { workflowExecutionTimeout: options.workflowExecutionTimeout }),
     ...(options.workflowRunTimeout === undefined ? {} : { workflowRunTimeout: options.workflowRunTimeout }),
-    ...(options.workflowTaskTimeout === undefined ? {} : { workflowTaskTimeout: options.workflowTaskTimeout }),
+    ...(options.workflowTaskTimeout === undefined
+      ? {}
+      : { workflowTaskTimeout: options.workflowTaskTimeout }),
     ...(target.kind === 'workflow' && target.retry !== undefined ? { retry: target.retry } : {}),
     ...(record.priority === 'medium' ? {} : { priority: { priorityKey: TASK_PRIORITY[record.priority] } }),
   };
@@ -69,7 +74,8 @@ function keyLabel(key: string | undefined, form: StartScope['keySearchAttribute'
 }
 
 function valueHashOf(record: DeliverableRecord, scope: StartScope): string {
-  return parseRequestId(startRequestId(scope.name, record.route.id, record.source, record.source.value))!.value;
+  return parseRequestId(startRequestId(scope.name, record.route.id, record.source, record.source.value))!
+    .value;
 }
 
 /**
@@ -86,16 +92,27 @@ export async function startRecord(
   const { workflowId } = request;
   for (let attempt = 1; ; attempt++) {
     const answer = await port.start(request);
-    if (answer.kind === 'started') return { outcome: 'started', workflowId, runId: answer.runId, message: '' };
+    if (answer.kind === 'started')
+      return { outcome: 'started', workflowId, runId: answer.runId, message: '' };
     const meaning = meaningOfTakenId(request.requestId, answer.requestId);
     if (meaning !== 'unknown') {
-      return { outcome: meaning, workflowId, runId: answer.runId, message: messageFor(meaning, workflowId, scope) };
+      return {
+        outcome: meaning,
+        workflowId,
+        runId: answer.runId,
+        message: messageFor(meaning, workflowId, scope),
+      };
     }
     const asked = await askMemo(port, record, scope, workflowId);
     // Gone between the two calls: the ID is free again, or soon.
     if (asked === undefined && attempt < 3) continue;
     const outcome = asked?.outcome ?? 'foreign';
-    return { outcome, workflowId, runId: answer.runId, message: messageFor(outcome, workflowId, scope, asked?.owner) };
+    return {
+      outcome,
+      workflowId,
+      runId: answer.runId,
+      message: messageFor(outcome, workflowId, scope, asked?.owner),
+    };
   }
 }
 
@@ -109,7 +126,8 @@ async function askMemo(
   const found = await port.describe(workflowId);
   if (!found) return undefined;
   const memo = found.memo as Partial<RecordMemo> & { valueHash?: string };
-  if (memo.subscription === undefined) return { outcome: 'foreign', owner: `a start that no bridge made (${found.workflowType})` };
+  if (memo.subscription === undefined)
+    return { outcome: 'foreign', owner: `a start that no bridge made (${found.workflowType})` };
   if (memo.subscription !== scope.name || memo.route !== record.route.id) {
     return { outcome: 'foreign', owner: `subscription \`${memo.subscription}\`, route \`${memo.route}\`` };
   }
@@ -124,7 +142,12 @@ async function askMemo(
   return { outcome: sameValue ? 'duplicate' : 'conflict', owner: '' };
 }
 
-function messageFor(outcome: RecordStart['outcome'], workflowId: string, scope: StartScope, owner?: string): string {
+function messageFor(
+  outcome: RecordStart['outcome'],
+  workflowId: string,
+  scope: StartScope,
+  owner?: string,
+): string {
   switch (outcome) {
     case 'started':
       return '';

@@ -5,9 +5,11 @@ import type { QuarantineReason } from '../../workflows/contract.js';
 import { coordinatesText, recordWorkflowId } from '../temporal/ids.js';
 import { TemporalFault, type TemporalPort } from '../temporal/temporal-port.js';
 import type { Delivery, DeliveryObserver, Settlement } from './delivery.js';
+import { delay } from '../timing.js';
+import { ByteGate } from './byte-gate.js';
 import { Interrupted, type PersistentCalls } from './persistent-calls.js';
 import { quarantineRequestOf, type QuarantineCase } from './quarantine-start.js';
-import { startRecord, type StartScope } from './record-start.js';
+import { startRecord, type RecordStart, type StartScope } from './record-start.js';
 
 export interface WorkflowDeliveryOptions {
   readonly port: TemporalPort;
@@ -16,15 +18,23 @@ export interface WorkflowDeliveryOptions {
   readonly scope: StartScope;
   /** Until when Kafka keeps a record (ISO 8601), where the topic's retention is known. */
   readonly keptUntil: (topic: string, timestampMs: number) => Promise<string | undefined>;
+  /** A record can be neither started nor quarantined, and is tried again. */
+  readonly onStuck?: (fault: TemporalFault) => void;
   /** An execution began. */
   readonly onStarted?: () => void;
   readonly now?: () => number;
 }
 
+/** A record under way is there several times: as event, as payload, in the request. So fewer large ones go at a time. */
+const BYTES_UNDER_WAY = 1024 * 1024;
+
+const STUCK_WAIT_MS = 5_000;
+
 /** One workflow for each record: a start is all there is to do, so accepted and settled are one moment. */
 export class WorkflowDelivery implements Delivery {
   readonly commitOn = 'accepted';
   readonly #options: WorkflowDeliveryOptions;
+  readonly #bytes = new ByteGate(BYTES_UNDER_WAY);
   /** The last start under way for an ID: two records of one key go in the order of the log. */
   readonly #underWay = new Map<string, Promise<void>>();
 
@@ -73,36 +83,46 @@ export class WorkflowDelivery implements Delivery {
   }
 
   async #start(record: DeliverableRecord, signal: AbortSignal): Promise<Settlement | undefined> {
-    const { port, calls, scope, onStarted } = this.#options;
-    for (;;) {
-      try {
-        const start = await calls.run(
-          coordinatesText(record.source),
-          () => startRecord(port, record, scope, this.#now()),
-          signal,
-        );
-        const { outcome, workflowId, runId, message } = start;
-        if (outcome === 'conflict' || outcome === 'foreign') {
-          if (outcome === 'conflict' && record.route.onConflict === 'duplicate') {
-            return { outcome: 'duplicate', workflowId, runId, message };
-          }
-          return await this.#quarantine(record, outcome, message, outcome, signal);
-        }
-        if (outcome === 'started') onStarted?.();
-        return { outcome, workflowId, runId, message };
-      } catch (error) {
-        if (!(error instanceof TemporalFault)) throw error;
-        const reason: QuarantineReason = error.kind === 'oversized' ? 'oversized' : 'rejected';
-        try {
-          return await this.#quarantine(record, reason, error.message, 'quarantined', signal);
-        } catch (second) {
-          // Even its quarantine finds no way: then it was not this record alone, and it is tried again.
-          if (!(second instanceof TemporalFault) || error.kind !== 'systemic') throw second;
-        }
+    for (let asked = false; ; asked = true) {
+      const start = await this.#tryStart(record, signal);
+      if (start instanceof TemporalFault) {
+        const reason: QuarantineReason = start.kind === 'oversized' ? 'oversized' : 'rejected';
+        const it: QuarantineCase = {
+          source: record.source,
+          reason,
+          message: start.message,
+          routeId: record.route.id,
+        };
+        if (!asked && !this.#options.holds.mayQuarantine(scopeOf(record), reason)) return undefined;
+        const begun = await this.#tryQuarantine(it, signal);
+        if (!(begun instanceof TemporalFault))
+          return { outcome: 'quarantined', ...begun, message: start.message };
+        // Even its quarantine finds no way: it is not this record alone, so it is tried again as it is.
+        await this.#waitAfter(begun, signal);
+        continue;
       }
+      const { outcome, workflowId, runId, message } = start;
+      if (outcome === 'conflict' && record.route.onConflict === 'duplicate') {
+        return { outcome: 'duplicate', workflowId, runId, message };
+      }
+      if (outcome === 'conflict' || outcome === 'foreign') {
+        return this.#quarantine(record, outcome, message, outcome, signal);
+      }
+      if (outcome === 'started') this.#options.onStarted?.();
+      return { outcome, workflowId, runId, message };
     }
   }
 
+  /** The start, or the record's own fault. @throws Interrupted */
+  async #tryStart(record: DeliverableRecord, signal: AbortSignal): Promise<RecordStart | TemporalFault> {
+    const { port, calls, scope } = this.#options;
+    const id = coordinatesText(record.source);
+    return this.#bytes.holding(record.source.sizeBytes, signal, () =>
+      calls.run(id, () => startRecord(port, record, scope, this.#now()), signal).catch(faultOrThrow),
+    );
+  }
+
+  /** Undefined: the record's route is held. Else it ends in quarantine, however long that takes. */
   async #quarantine(
     record: DeliverableRecord | PoisonRecord,
     reason: QuarantineReason,
@@ -112,30 +132,45 @@ export class WorkflowDelivery implements Delivery {
   ): Promise<Settlement | undefined> {
     if (!this.#options.holds.mayQuarantine(scopeOf(record), reason)) return undefined;
     const it: QuarantineCase = { source: record.source, reason, message, routeId: record.route?.id };
-    const { workflowId, runId } = await this.#startQuarantine(it, signal);
-    return { outcome, workflowId, runId, message };
+    for (;;) {
+      const begun = await this.#tryQuarantine(it, signal);
+      if (!(begun instanceof TemporalFault)) return { outcome, ...begun, message };
+      await this.#waitAfter(begun, signal);
+    }
   }
 
-  async #startQuarantine(
+  /** @throws Interrupted */
+  async #tryQuarantine(
     it: QuarantineCase,
     signal: AbortSignal,
-  ): Promise<{ workflowId: string; runId: string | undefined }> {
+  ): Promise<{ workflowId: string; runId: string | undefined } | TemporalFault> {
     const { port, calls, scope, keptUntil, onStarted } = this.#options;
     const id = `quarantine ${coordinatesText(it.source)}`;
     const until = () => keptUntil(it.source.topic, it.source.timestampMs).catch(() => undefined);
     // Bytes that could not even be read stay in Kafka only.
-    let whole = it.source.undecodable === undefined;
-    let request = quarantineRequestOf(it, scope, this.#now(), whole ? 'whole' : { keptUntil: await until() });
-    for (; ; whole = false) {
-      try {
-        const answer = await calls.run(id, () => port.start(request), signal);
+    for (let whole = it.source.undecodable === undefined; ; whole = false) {
+      const request = quarantineRequestOf(
+        it,
+        scope,
+        this.#now(),
+        whole ? 'whole' : { keptUntil: await until() },
+      );
+      const answer = await this.#bytes.holding(it.source.sizeBytes, signal, () =>
+        calls.run(id, () => port.start(request), signal).catch(faultOrThrow),
+      );
+      if (!(answer instanceof TemporalFault)) {
         if (answer.kind === 'started') onStarted?.();
         return { workflowId: request.workflowId, runId: answer.runId };
-      } catch (error) {
-        if (!whole || !(error instanceof TemporalFault) || error.kind !== 'oversized') throw error;
-        request = quarantineRequestOf(it, scope, this.#now(), { keptUntil: await until() });
       }
+      if (!whole || answer.kind !== 'oversized') return answer;
     }
+  }
+
+  /** Nothing is lost and nothing passes: said, and tried again. @throws Interrupted */
+  async #waitAfter(fault: TemporalFault, signal: AbortSignal): Promise<void> {
+    this.#options.onStuck?.(fault);
+    await delay(STUCK_WAIT_MS, signal);
+    if (signal.aborted) throw new Interrupted('The record was given back');
   }
 
   async #inKeyOrder<T>(record: DeliverableRecord, run: () => Promise<T>): Promise<T> {
@@ -156,6 +191,11 @@ export class WorkflowDelivery implements Delivery {
   #now(): number {
     return (this.#options.now ?? Date.now)();
   }
+}
+
+function faultOrThrow(error: unknown): TemporalFault {
+  if (error instanceof TemporalFault) return error;
+  throw error;
 }
 
 function scopeOf(record: MappedRecord): HoldScope {

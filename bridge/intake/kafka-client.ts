@@ -2,7 +2,6 @@ import { Kafka, logLevel, type LogEntry } from 'kafkajs';
 import type { ResolvedConfig } from '../config/resolved.js';
 import type { Logger } from '../observe/logger.js';
 
-
 /** For each call of the client; an outage is waited out by who called. Set explicitly: NODE_ENV=test changes kafkajs's own. */
 const CLIENT_RETRY = { initialRetryTime: 200, maxRetryTime: 2_000, retries: 3 };
 

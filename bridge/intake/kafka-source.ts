@@ -119,14 +119,16 @@ export class KafkaSource implements RecordSource {
     // One topic that was deleted must not hide the others.
     const present = new Set(await this.#asked(admin.listTopics()));
     const answers = await Promise.all(
-      topics.filter((topic) => present.has(topic)).map(async (topic) =>
-        (await this.#asked(admin.fetchTopicOffsets(topic))).map(({ partition, low, high }) => ({
-          topic,
-          partition,
-          start: BigInt(low),
-          end: BigInt(high),
-        })),
-      ),
+      topics
+        .filter((topic) => present.has(topic))
+        .map(async (topic) =>
+          (await this.#asked(admin.fetchTopicOffsets(topic))).map(({ partition, low, high }) => ({
+            topic,
+            partition,
+            start: BigInt(low),
+            end: BigInt(high),
+          })),
+        ),
     );
     return answers.flat();
   }
@@ -217,8 +219,8 @@ export class KafkaSource implements RecordSource {
       heartbeatInterval: Math.min(3_000, Math.floor(kafka.sessionTimeoutMs / 3)),
       rebalanceTimeout: 60_000,
       maxWaitTimeInMs: kafka.maxWaitTimeMs,
-      maxBytes: 4 * 1024 * 1024,
-      maxBytesPerPartition: 512 * 1024,
+      maxBytes: 1024 * 1024,
+      maxBytesPerPartition: 256 * 1024,
       metadataMaxAge: 30_000,
       readUncommitted: false,
       allowAutoTopicCreation: false,
@@ -422,7 +424,8 @@ function copyOf(at: TopicPartition, message: KafkaMessage): SourceRecord {
   const headers = copyOfHeaders(message.headers ?? {});
   let sizeBytes = (key?.length ?? 0) + (value?.length ?? 0);
   for (const [name, given] of Object.entries(headers)) {
-    sizeBytes += name.length + (Array.isArray(given) ? given.reduce((sum, one) => sum + one.length, 0) : given.length);
+    sizeBytes +=
+      name.length + (Array.isArray(given) ? given.reduce((sum, one) => sum + one.length, 0) : given.length);
   }
   const unreadable = lastHeader(headers, UNREADABLE_HEADER);
   return {
@@ -444,7 +447,9 @@ function copyOf(at: TopicPartition, message: KafkaMessage): SourceRecord {
 function copyOfHeaders(given: object): Record<string, Buffer | Buffer[]> {
   const copy = Object.create(null) as Record<string, Buffer | Buffer[]>;
   const set = (name: string, value: unknown) => {
-    const values = (Array.isArray(value) ? value : [value]).filter((one) => Buffer.isBuffer(one)).map((one) => Buffer.from(one));
+    const values = (Array.isArray(value) ? value : [value])
+      .filter((one) => Buffer.isBuffer(one))
+      .map((one) => Buffer.from(one));
     if (values.length > 0) copy[name] = values.length === 1 ? values[0]! : values;
   };
   for (const [name, value] of Object.entries(given)) set(name, value);

@@ -53,7 +53,8 @@ export function createRecordMapper(config: Pick<ResolvedConfig, 'routes' | 'onUn
 
   return {
     async map(record) {
-      if (record.undecodable !== undefined) return quarantine(record, undefined, 'undecodable', record.undecodable);
+      if (record.undecodable !== undefined)
+        return quarantine(record, undefined, 'undecodable', record.undecodable);
       const events = new EventReader(record);
       const ofTopic = routes.filter((one) => one.takesTopic(record.topic));
       for (const prepared of ofTopic) {

@@ -17,7 +17,10 @@ export interface SetupResult {
  */
 export async function registerSearchAttributes(config: ResolvedConfig['temporal']): Promise<SetupResult> {
   const { IndexedValueType } = temporal.api.enums.v1;
-  const types = { KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD, INT: IndexedValueType.INDEXED_VALUE_TYPE_INT };
+  const types = {
+    KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    INT: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+  };
   try {
     const connection = await Connection.connect(connectionOptions(config));
     try {
@@ -37,6 +40,8 @@ export async function registerSearchAttributes(config: ResolvedConfig['temporal'
       await connection.close();
     }
   } catch (error) {
-    throw new BridgeError('KTB_TEMPORAL', `The search attributes can't be registered: ${messageOf(error)}`, { cause: error });
+    throw new BridgeError('KTB_TEMPORAL', `The search attributes can't be registered: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }

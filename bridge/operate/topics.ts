@@ -11,7 +11,9 @@ export async function createMissingTopics(
   const admin = kafkaClient(config.kafka, logger).admin();
   await admin.connect();
   try {
-    const named = new Set(config.routes.map(({ topic }) => topic).filter((topic) => typeof topic === 'string'));
+    const named = new Set(
+      config.routes.map(({ topic }) => topic).filter((topic) => typeof topic === 'string'),
+    );
     const present = new Set(await admin.listTopics());
     const missing = [...named].filter((topic) => !present.has(topic));
     if (missing.length > 0) {

@@ -15,12 +15,19 @@ const TOO_LONG = /length exceeds/i;
 
 function kindOf(code: number, details: string): FaultKind {
   if (code === grpcStatus.RESOURCE_EXHAUSTED && /message larger than max/i.test(details)) return 'oversized';
-  if (OWN_FAULT.has(code)) return TOO_LARGE.test(details) && !TOO_LONG.test(details) ? 'oversized' : 'rejected';
+  if (OWN_FAULT.has(code))
+    return TOO_LARGE.test(details) && !TOO_LONG.test(details) ? 'oversized' : 'rejected';
   return 'systemic';
 }
 
 /** Errors of the data converter and of the SDK's own checks: the same bytes fail again. */
-const CONVERTER_ERRORS = new Set(['ValueError', 'PayloadConverterError', 'TypeError', 'RangeError', 'SyntaxError']);
+const CONVERTER_ERRORS = new Set([
+  'ValueError',
+  'PayloadConverterError',
+  'TypeError',
+  'RangeError',
+  'SyntaxError',
+]);
 
 export function faultOf(error: unknown): TemporalFault {
   let current: unknown = error;
@@ -41,5 +48,7 @@ export function faultOf(error: unknown): TemporalFault {
   }
   // The innermost error has the reason; the SDK's own words around it have not.
   const name = current instanceof Error ? current.name : '';
-  return new TemporalFault(CONVERTER_ERRORS.has(name) ? 'rejected' : 'systemic', messageOf(current), { cause: error });
+  return new TemporalFault(CONVERTER_ERRORS.has(name) ? 'rejected' : 'systemic', messageOf(current), {
+    cause: error,
+  });
 }

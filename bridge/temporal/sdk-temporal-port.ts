@@ -14,7 +14,15 @@ import { faultOf } from './faults.js';
 import { boundedId } from './ids.js';
 import { IdTaken, REQUEST_ID, StartingClient } from './starting-client.js';
 import { temporal } from './proto.js';
-import type { Backlog, Capabilities, HistoryEvent, RecordLabels, StartAnswer, StartRequest, TemporalPort } from './temporal-port.js';
+import type {
+  Backlog,
+  Capabilities,
+  HistoryEvent,
+  RecordLabels,
+  StartAnswer,
+  StartRequest,
+  TemporalPort,
+} from './temporal-port.js';
 
 /** The bridge's search attributes, by name. Keywords are bounded like IDs: SQL stores refuse more than 255 bytes. */
 export const SEARCH_ATTRIBUTES = {
@@ -137,7 +145,9 @@ export class SdkTemporalPort implements TemporalPort {
       );
       return {
         count: sum(answers.map((answer) => Number(answer.stats?.approximateBacklogCount ?? 0))),
-        ageMs: Math.max(...answers.map((answer) => Number(answer.stats?.approximateBacklogAge?.seconds ?? 0) * 1000)),
+        ageMs: Math.max(
+          ...answers.map((answer) => Number(answer.stats?.approximateBacklogAge?.seconds ?? 0) * 1000),
+        ),
         polled: answers.some((answer) => (answer.pollers?.length ?? 0) > 0),
       };
     } catch (error) {
@@ -156,7 +166,8 @@ export class SdkTemporalPort implements TemporalPort {
       const capabilities: Capabilities = {
         serverVersion: system.serverVersion ?? '',
         standaloneActivities: Boolean(
-          (namespace.namespaceInfo?.capabilities as { standaloneActivities?: boolean } | null)?.standaloneActivities,
+          (namespace.namespaceInfo?.capabilities as { standaloneActivities?: boolean } | null)
+            ?.standaloneActivities,
         ),
         blobSizeLimitBytes: Number(limits?.blobSizeLimitError ?? 0) || DEFAULT_BLOB_LIMIT,
         retentionMs: secondsToMs(namespace.config?.workflowExecutionRetentionTtl?.seconds),
@@ -211,7 +222,9 @@ function startOptions(request: StartRequest, known: ReadonlySet<string>) {
       ? {}
       : { workflowExecutionTimeout: request.workflowExecutionTimeout }),
     ...(request.workflowRunTimeout === undefined ? {} : { workflowRunTimeout: request.workflowRunTimeout }),
-    ...(request.workflowTaskTimeout === undefined ? {} : { workflowTaskTimeout: request.workflowTaskTimeout }),
+    ...(request.workflowTaskTimeout === undefined
+      ? {}
+      : { workflowTaskTimeout: request.workflowTaskTimeout }),
     ...(request.retry === undefined ? {} : { retry: retryPolicy(request.retry) }),
     ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(request.summary === undefined ? {} : { staticSummary: request.summary }),
@@ -222,7 +235,8 @@ function labelPairs(labels: RecordLabels, known: ReadonlySet<string>): SearchAtt
   const pairs: SearchAttributePair[] = [];
   if (known.has(RECORD.name)) pairs.push({ key: RECORD, value: boundedId(labels.record) });
   if (known.has(KEY.name) && labels.key !== undefined) pairs.push({ key: KEY, value: boundedId(labels.key) });
-  if (known.has(ROUTE.name) && labels.route !== undefined) pairs.push({ key: ROUTE, value: boundedId(labels.route) });
+  if (known.has(ROUTE.name) && labels.route !== undefined)
+    pairs.push({ key: ROUTE, value: boundedId(labels.route) });
   if (known.has(OFFSET.name)) pairs.push({ key: OFFSET, value: Number(labels.offset) });
   return pairs;
 }

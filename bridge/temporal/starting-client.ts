@@ -4,7 +4,12 @@
  * interceptors) is the SDK's own path; `@temporalio/client` is pinned for this file.
  */
 import { status as grpcStatus } from '@grpc/grpc-js';
-import { isGrpcServiceError, WorkflowClient, type WorkflowService, type WorkflowStartInput } from '@temporalio/client';
+import {
+  isGrpcServiceError,
+  WorkflowClient,
+  type WorkflowService,
+  type WorkflowStartInput,
+} from '@temporalio/client';
 import type { temporal as api } from '@temporalio/proto';
 import { google, temporal } from './proto.js';
 import { TemporalFault } from './temporal-port.js';
@@ -92,7 +97,9 @@ function takenBy(error: { metadata: { get(key: string): (string | Buffer)[] } })
   if (bytes !== undefined && typeof bytes !== 'string') {
     for (const detail of google.rpc.Status.decode(bytes).details ?? []) {
       if (!detail.type_url?.endsWith('WorkflowExecutionAlreadyStartedFailure') || !detail.value) continue;
-      const failure = temporal.api.errordetails.v1.WorkflowExecutionAlreadyStartedFailure.decode(detail.value);
+      const failure = temporal.api.errordetails.v1.WorkflowExecutionAlreadyStartedFailure.decode(
+        detail.value,
+      );
       return new IdTaken(failure.startRequestId || undefined, failure.runId || undefined);
     }
   }

@@ -7,8 +7,12 @@ const config = fileURLToPath(new URL('../../temporal.config.ts', import.meta.url
 const cli = fileURLToPath(new URL('../../bridge/cli/main.ts', import.meta.url));
 
 const tsx = ['--import', import.meta.resolve('tsx')];
-const quoted = [process.execPath, ...tsx, scenario, ...process.argv.slice(2)].map((part) => JSON.stringify(part)).join(' ');
-const child = spawn(process.execPath, [...tsx, cli, 'dev', '--config', config, '--exec', quoted], { stdio: 'inherit' });
+const quoted = [process.execPath, ...tsx, scenario, ...process.argv.slice(2)]
+  .map((part) => JSON.stringify(part))
+  .join(' ');
+const child = spawn(process.execPath, [...tsx, cli, 'dev', '--config', config, '--exec', quoted], {
+  stdio: 'inherit',
+});
 // Ctrl-C reaches the child by itself; a SIGTERM reaches only us. Either way it ends in order, and we with it.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => child.kill('SIGTERM'));

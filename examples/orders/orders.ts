@@ -21,7 +21,10 @@ export function demoRecords(orders: number): DemoRecord[] {
     records.push(placed(order, 'completed'));
     // One in ten comes twice, as a producer's retry would send it.
     if (n % 10 === 0) records.push(placed(order, 'duplicate'));
-    if (n % 4 === 0) records.push(received({ paymentId: `payment-${n}`, orderId: order.orderId, cents: 500 + n }, 'completed'));
+    if (n % 4 === 0)
+      records.push(
+        received({ paymentId: `payment-${n}`, orderId: order.orderId, cents: 500 + n }, 'completed'),
+      );
   }
   records.push(placed({ orderId: 'order-1', article: 'sofa', quantity: 99 }, 'conflict'));
   records.push(placed({ orderId: 'order-unicorn', article: 'unicorn', quantity: 1 }, 'failed'));
@@ -39,8 +42,18 @@ export function demoRecords(orders: number): DemoRecord[] {
     headers: { 'event-type': 'order.forgotten', 'idempotency-key': 'order-0-forgotten' },
     expected: 'quarantined',
   });
-  records.push(received({ paymentId: 'payment-slow', orderId: 'order-2', cents: 700, trouble: 'bank-slow' }, 'completed'));
-  records.push(received({ paymentId: 'payment-stolen', orderId: 'order-3', cents: 900, trouble: 'card-stolen' }, 'failed'));
+  records.push(
+    received(
+      { paymentId: 'payment-slow', orderId: 'order-2', cents: 700, trouble: 'bank-slow' },
+      'completed',
+    ),
+  );
+  records.push(
+    received(
+      { paymentId: 'payment-stolen', orderId: 'order-3', cents: 900, trouble: 'card-stolen' },
+      'failed',
+    ),
+  );
   return records;
 }
 

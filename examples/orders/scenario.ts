@@ -7,6 +7,19 @@ import { demoRecords, type DemoRecord, type Expected } from './orders.js';
 
 const ORDERS = 300;
 const DEADLINE_MS = 180_000;
+/** Off a terminal each look would be one more line. */
+const LINE_EVERY_MS = 5_000;
+/** The rows of the table. */
+const MEANING: Readonly<Record<string, string>> = {
+  produced: 'events in the topics, each with one outcome',
+  unique: 'different keys among them that could be read',
+  started: 'keys that a workflow was started for',
+  duplicate: 'same key, same value: nothing was started',
+  completed: 'workflows that ended well',
+  failed: 'workflows that failed for good: the dead letters',
+  quarantined: 'events that no workflow could be started for, each kept in one of its own',
+  conflicts: 'of these, the same key with another value',
+};
 
 const once = process.argv.includes('--once') || !process.stdout.isTTY;
 const records = demoRecords(ORDERS);
@@ -46,7 +59,11 @@ interface Seen {
 }
 
 async function produce(all: readonly DemoRecord[]): Promise<void> {
-  const kafka = new Kafka({ clientId: 'orders-demo', brokers: env('KAFKA_BROKERS').split(','), logLevel: logLevel.NOTHING });
+  const kafka = new Kafka({
+    clientId: 'orders-demo',
+    brokers: env('KAFKA_BROKERS').split(','),
+    logLevel: logLevel.NOTHING,
+  });
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   await producer.connect();
   for (let from = 0; from < all.length; from += 100) {
@@ -68,15 +85,18 @@ async function produce(all: readonly DemoRecord[]): Promise<void> {
 /** Waits until every record has its outcome and every workflow has closed, and shows how it goes. */
 async function settle(): Promise<Seen> {
   const deadline = Date.now() + DEADLINE_MS;
-  for (let shown = ''; ; ) {
+  for (let shown = '', shownAt = 0; ;) {
     const seen = await look();
     const settled = Object.values(seen.outcomes).reduce((sum, count) => sum + count, 0);
     const line =
       `settled ${settled}/${records.length}   completed ${seen.completed}   running ${seen.running}   ` +
       `failed ${seen.failed.length}   quarantined ${seen.quarantined.length}`;
     if (process.stdout.isTTY) process.stdout.write(`\r\u001b[2K${line}`);
-    else if (line !== shown) process.stdout.write(`${line}\n`);
-    shown = line;
+    else if (line !== shown && Date.now() - shownAt >= LINE_EVERY_MS) {
+      process.stdout.write(`${line}\n`);
+      shown = line;
+      shownAt = Date.now();
+    }
     // Visibility lags: closed is only believed when everything that was started is seen.
     const started = (seen.outcomes['started'] ?? 0) + quarantinedOf(seen.outcomes);
     const visible = seen.completed + seen.failed.length + seen.quarantined.length;
@@ -133,7 +153,10 @@ function tableOf(seen: Seen): Table {
   const unique = new Set(records.map((record) => record.headers['idempotency-key'])).size;
   const outcome = (name: string) => seen.outcomes[name] ?? 0;
   return {
-    produced: { seen: Object.values(seen.outcomes).reduce((sum, count) => sum + count, 0), expected: records.length },
+    produced: {
+      seen: Object.values(seen.outcomes).reduce((sum, count) => sum + count, 0),
+      expected: records.length,
+    },
     // A quarantined record has a key as well, which nothing was started for.
     unique: { seen: outcome('started') + outcome('quarantined'), expected: unique },
     started: { seen: outcome('started'), expected: expected('completed') + expected('failed') },
@@ -159,9 +182,12 @@ async function print(table: Table, seen: Seen, wrong: readonly string[]): Promis
   const out = (line = '') => process.stdout.write(`${line}\n`);
   out();
   for (const [name, { seen: count, expected }] of Object.entries(table)) {
-    out(`${name.padEnd(12)} ${String(count).padStart(6)}${count === expected ? '' : `   expected ${expected}`}`);
+    const wrong = count === expected ? '' : `EXPECTED ${expected}   `;
+    out(`${name.padEnd(12)} ${String(count).padStart(6)}   ${wrong}${MEANING[name]}`);
   }
-  out('\nFailed for good, and in quarantine (a Reset in the UI sends them through once the cause is mended):');
+  out(
+    '\nFailed for good, and in quarantine (a Reset in the UI sends them through once the cause is mended):',
+  );
   for (const one of [...seen.failed, ...seen.quarantined]) {
     out(`  ${one.workflowId}\n    ${await reasonOf(one)}\n    ${link(one)}`);
   }

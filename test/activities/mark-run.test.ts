@@ -23,7 +23,8 @@ async function failureOf(thrown: unknown): Promise<ApplicationFailure> {
       () => undefined,
       (caught: unknown) => caught,
     );
-  if (!(error instanceof ApplicationFailure)) throw new Error(`Expected an ApplicationFailure, got ${String(error)}`);
+  if (!(error instanceof ApplicationFailure))
+    throw new Error(`Expected an ApplicationFailure, got ${String(error)}`);
   return error;
 }
 
@@ -56,10 +57,25 @@ test('a failure says in which run it happened, as its last detail', async (t) =>
 test('an application failure keeps type, details, category, cause and what it says of retries', async (t) => {
   const cause = new Error('why');
   const failure = await failureOf(
-    ApplicationFailure.create({ message: 'm', type: 'T', nonRetryable: true, details: [1, { a: 2 }], nextRetryDelay: '5 s', category: 'BENIGN', cause }),
+    ApplicationFailure.create({
+      message: 'm',
+      type: 'T',
+      nonRetryable: true,
+      details: [1, { a: 2 }],
+      nextRetryDelay: '5 s',
+      category: 'BENIGN',
+      cause,
+    }),
   );
   t.deepEqual(failure.details, [1, { a: 2 }, { ktbRun: RUN }]);
-  t.like(failure, { message: 'm', type: 'T', nonRetryable: true, nextRetryDelay: '5 s', category: 'BENIGN', cause });
+  t.like(failure, {
+    message: 'm',
+    type: 'T',
+    nonRetryable: true,
+    nextRetryDelay: '5 s',
+    category: 'BENIGN',
+    cause,
+  });
 });
 
 test('what is thrown and is no error becomes one', async (t) => {

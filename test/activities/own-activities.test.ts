@@ -2,7 +2,11 @@ import test from 'ava';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createOwnActivities, type Dispatch } from '../../activities/index.js';
-import { DISPATCH_RECORD_ACTIVITY, FAILURE_ORIGIN_ACTIVITY, type QuarantineInput } from '../../workflows/contract.js';
+import {
+  DISPATCH_RECORD_ACTIVITY,
+  FAILURE_ORIGIN_ACTIVITY,
+  type QuarantineInput,
+} from '../../workflows/contract.js';
 import { SILENT } from '../helpers/doubles/silent-logger.js';
 
 const INPUT: QuarantineInput = {
@@ -49,8 +53,16 @@ test('where only the place was kept it fails at once, and says where and until w
     asked = true;
     return { outcome: 'started', workflowId: null, runId: null };
   };
-  const input: QuarantineInput = { ...INPUT, raw: null, reason: 'oversized', message: 'too large', keptUntil: '2030-01-01T00:00:00Z' };
-  const failure = await t.throwsAsync<ApplicationFailure>(dispatchBy(dispatch, input), { instanceOf: ApplicationFailure });
+  const input: QuarantineInput = {
+    ...INPUT,
+    raw: null,
+    reason: 'oversized',
+    message: 'too large',
+    keptUntil: '2030-01-01T00:00:00Z',
+  };
+  const failure = await t.throwsAsync<ApplicationFailure>(dispatchBy(dispatch, input), {
+    instanceOf: ApplicationFailure,
+  });
   t.false(asked);
   t.like(failure, { type: 'Ktb.oversized', nonRetryable: true });
   t.regex(failure!.message, /too large .*orders\/3\/42.*2030-01-01/);
@@ -65,7 +77,11 @@ test('where a failure happened is looked up in the history of the asking run', a
     dispatch: () => Promise.reject(new Error('not asked')),
     history: async (workflowId, runId) => {
       asked.push([workflowId, runId]);
-      return [{ eventId: 5, activityId: '1' }, { eventId: 7, scheduledEventId: 5 }, { eventId: 9, reset: true }];
+      return [
+        { eventId: 5, activityId: '1' },
+        { eventId: 7, scheduledEventId: 5 },
+        { eventId: 9, reset: true },
+      ];
     },
   });
   const env = new MockActivityEnvironment({ workflowExecution: { workflowId: 'w', runId: 'r' } });

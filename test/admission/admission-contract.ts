@@ -12,7 +12,13 @@ class Asked {
   readonly abort = new AbortController();
 
   constructor(admission: Admission, options: Partial<AcquireOptions> = {}, log: Asked[] = []) {
-    const asked = { weight: 1, priority: 'medium', route: 'r', signal: this.abort.signal, ...options } as const;
+    const asked = {
+      weight: 1,
+      priority: 'medium',
+      route: 'r',
+      signal: this.abort.signal,
+      ...options,
+    } as const;
     admission.acquire(asked).then(
       (permit) => {
         this.permit = permit;
@@ -29,7 +35,10 @@ export function admissionContract(test: TestFn, create: (limit: number) => Admis
     const admission = create(2);
     const asked = Array.from({ length: 4 }, () => new Asked(admission));
     await turn();
-    t.deepEqual(asked.map(({ permit }) => permit !== undefined), [true, true, false, false]);
+    t.deepEqual(
+      asked.map(({ permit }) => permit !== undefined),
+      [true, true, false, false],
+    );
     t.like(admission.state(), { limit: 2, inFlight: 2, waiting: 2, holds: [] });
     asked[0]!.permit!.release('settled');
     await turn();
@@ -100,7 +109,10 @@ export function admissionContract(test: TestFn, create: (limit: number) => Admis
       log.at(-1)!.permit!.release('settled');
     }
     const names = new Map([low, medium, high, low2, high2, medium2].map((one, index) => [one, index]));
-    t.deepEqual(log.map((one) => names.get(one)), [2, 4, 1, 5, 0, 3]);
+    t.deepEqual(
+      log.map((one) => names.get(one)),
+      [2, 4, 1, 5, 0, 3],
+    );
   });
 
   test('a light one of higher priority goes before a heavy one that does not fit yet', async (t) => {
@@ -203,7 +215,12 @@ export function admissionContract(test: TestFn, create: (limit: number) => Admis
   test('a signal that has fired is refused at once, and one that fires later changes nothing', async (t) => {
     const admission = create(1);
     await t.throwsAsync(
-      admission.acquire({ weight: 1, priority: 'high', route: '', signal: AbortSignal.abort(new Error('gone')) }),
+      admission.acquire({
+        weight: 1,
+        priority: 'high',
+        route: '',
+        signal: AbortSignal.abort(new Error('gone')),
+      }),
       { message: 'gone' },
     );
     t.like(admission.state(), { inFlight: 0, waiting: 0 });
@@ -244,7 +261,10 @@ export function admissionContract(test: TestFn, create: (limit: number) => Admis
   });
 
   test('over any interleaving: never over the limit, and nobody waits while there is room', async (t) => {
-    await fc.assert(fc.asyncProperty(admissionSteps, (all) => play(create(4), all)), { numRuns: 300 });
+    await fc.assert(
+      fc.asyncProperty(admissionSteps, (all) => play(create(4), all)),
+      { numRuns: 1_000 },
+    );
     t.pass();
   });
 }
@@ -259,26 +279,36 @@ type Step =
   | { readonly do: 'hold' | 'lift'; readonly reason: string };
 
 /** Each with whether the next step comes in the same turn. */
-export const admissionSteps: fc.Arbitrary<readonly { readonly step: Step; readonly rest: boolean }[]> = fc.array(
-  fc.record({
-    step: fc.oneof(
-      {
-        weight: 5,
-        arbitrary: fc.record({
-          do: fc.constant('acquire' as const),
-          weight: fc.integer({ min: 1, max: 6 }),
-          priority: fc.constantFrom(...PRIORITIES),
-        }),
-      },
-      { weight: 5, arbitrary: fc.record({ do: fc.constant('release' as const), which: fc.nat(20) }) },
-      { weight: 2, arbitrary: fc.record({ do: fc.constant('abort' as const), which: fc.nat(20) }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant('limit' as const), limit: fc.integer({ min: 1, max: 8 }) }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('hold' as const, 'lift' as const), reason: fc.constantFrom('a', 'b') }) },
-    ),
-    rest: fc.boolean(),
-  }),
-  { maxLength: 60 },
-);
+export const admissionSteps: fc.Arbitrary<readonly { readonly step: Step; readonly rest: boolean }[]> =
+  fc.array(
+    fc.record({
+      step: fc.oneof(
+        {
+          weight: 5,
+          arbitrary: fc.record({
+            do: fc.constant('acquire' as const),
+            weight: fc.integer({ min: 1, max: 6 }),
+            priority: fc.constantFrom(...PRIORITIES),
+          }),
+        },
+        { weight: 5, arbitrary: fc.record({ do: fc.constant('release' as const), which: fc.nat(20) }) },
+        { weight: 2, arbitrary: fc.record({ do: fc.constant('abort' as const), which: fc.nat(20) }) },
+        {
+          weight: 1,
+          arbitrary: fc.record({ do: fc.constant('limit' as const), limit: fc.integer({ min: 1, max: 8 }) }),
+        },
+        {
+          weight: 3,
+          arbitrary: fc.record({
+            do: fc.constantFrom('hold' as const, 'lift' as const),
+            reason: fc.constantFrom('a', 'b'),
+          }),
+        },
+      ),
+      rest: fc.boolean(),
+    }),
+    { maxLength: 60 },
+  );
 
 interface Ticket extends Asked {
   readonly weight: number;
@@ -302,7 +332,8 @@ export async function play(
       inFlight.push(ticket);
     }
   };
-  const weightOf = (tickets: readonly Ticket[]): number => tickets.reduce((sum, { weight }) => sum + weight, 0);
+  const weightOf = (tickets: readonly Ticket[]): number =>
+    tickets.reduce((sum, { weight }) => sum + weight, 0);
   let before = 0;
   let highestLimit = limit;
   for (const { step, rest } of all) {
@@ -330,12 +361,15 @@ export async function play(
     }
     if (rest) continue;
     await settle();
-    for (const ticket of waiting.filter(({ error }) => error !== undefined)) waiting.splice(waiting.indexOf(ticket), 1);
+    for (const ticket of waiting.filter(({ error }) => error !== undefined))
+      waiting.splice(waiting.indexOf(ticket), 1);
     const now = weightOf(inFlight);
     const state = admission.state();
     if (state.inFlight !== now) throw new Error(`it counts ${state.inFlight} in flight, and ${now} are`);
-    if (state.waiting !== waiting.length) throw new Error(`it counts ${state.waiting} waiting, and ${waiting.length} are`);
-    if (now > before && now > highestLimit && inFlight.length > 1) throw new Error(`${now} in flight with a limit of ${highestLimit}`);
+    if (state.waiting !== waiting.length)
+      throw new Error(`it counts ${state.waiting} waiting, and ${waiting.length} are`);
+    if (now > before && now > highestLimit && inFlight.length > 1)
+      throw new Error(`${now} in flight with a limit of ${highestLimit}`);
     const first = [...waiting].sort((a, b) => a.rank - b.rank)[0];
     if (first && holds.size === 0 && (now === 0 || now + first.weight <= limit)) {
       throw new Error(`${first.weight} waits, though ${now} of ${limit} are in flight`);

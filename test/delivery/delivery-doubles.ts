@@ -10,7 +10,10 @@ import { SCOPE } from '../helpers/doubles/mapped-records.js';
 /** A workflow delivery with everything that stands around it in a bridge. */
 export function workflowDelivery(
   port: TemporalPort,
-  options: Partial<WorkflowDeliveryOptions> & { readonly scope?: StartScope; readonly failures?: number } = {},
+  options: Partial<WorkflowDeliveryOptions> & {
+    readonly scope?: StartScope;
+    readonly failures?: number;
+  } = {},
 ) {
   const holds = new RouteHolds({
     quarantineLimit: { count: 50, share: 0.2, window: 500 },

@@ -12,11 +12,16 @@ import { TemporalDouble } from '../helpers/doubles/temporal-double.js';
 import { mapperOf, record, route } from '../intake/records.js';
 
 function inputOf(source: SourceRecord): QuarantineInput {
-  const request = quarantineRequestOf({ source, reason: 'undecodable', message: 'it was not JSON', routeId: undefined }, SCOPE, 1);
+  const request = quarantineRequestOf(
+    { source, reason: 'undecodable', message: 'it was not JSON', routeId: undefined },
+    SCOPE,
+    1,
+  );
   return JSON.parse(JSON.stringify(request.args[0])) as QuarantineInput;
 }
 
-const keyed = (value: unknown = { id: 1 }): SourceRecord => record({ value, headers: { 'idempotency-key': 'k' } });
+const keyed = (value: unknown = { id: 1 }): SourceRecord =>
+  record({ value, headers: { 'idempotency-key': 'k' } });
 
 function setup(routes: readonly Route[] = [route()], others: Partial<BridgeConfig> = {}) {
   const port = new TemporalDouble();
@@ -86,7 +91,9 @@ test('what is systemic is thrown, and tried again by Temporal', async (t) => {
       },
     }),
   ]);
-  const error = await t.throwsAsync<BridgeError>(undecided.dispatch(inputOf(keyed())), { message: registry.message });
+  const error = await t.throwsAsync<BridgeError>(undecided.dispatch(inputOf(keyed())), {
+    message: registry.message,
+  });
   t.true(error?.retryable);
 });
 

@@ -24,6 +24,12 @@ test('what comes in one turn is one execution, settled late and out of order', a
   t.is(notes.count('accepted'), 3);
   t.is(notes.count('settled'), 0);
   delivery.settle(1);
-  t.deepEqual(all.map((record) => notes.of(record).length), [1, 1, 2]);
-  t.deepEqual(permits.map(({ releases }) => releases), [0, 0, 1]);
+  t.deepEqual(
+    all.map((record) => notes.of(record).length),
+    [1, 1, 2],
+  );
+  t.deepEqual(
+    permits.map(({ releases }) => releases),
+    [0, 0, 1],
+  );
 });

@@ -37,21 +37,24 @@ async function running(clock: FakeClock) {
   return { bridge, source, temporal, close };
 }
 
-test.serial('one record alone in an outage is started when Temporal is back, and never quarantined', async (t) => {
-  using clock = fakeClock();
-  const { bridge, source, temporal, close } = await running(clock);
-  temporal.fail({ times: Infinity, calls: ['start', 'describe', 'backlog', 'history'] });
-  source.produce(P0, 1);
-  source.poll();
-  await clock.advance(3 * 60_000);
-  temporal.heal();
-  await clock.advanceUntil(() => bridge.status().outcomes.started === 1, 30_000);
-  t.is(temporal.ofType('ktbQuarantine').length, 0);
-  t.is(temporal.executions.size, 1);
-  await clock.advance(1_000);
-  t.is(source.committedOf(P0), 1n);
-  await close();
-});
+test.serial(
+  'one record alone in an outage is started when Temporal is back, and never quarantined',
+  async (t) => {
+    using clock = fakeClock();
+    const { bridge, source, temporal, close } = await running(clock);
+    temporal.fail({ times: Infinity, calls: ['start', 'describe', 'backlog', 'history'] });
+    source.produce(P0, 1);
+    source.poll();
+    await clock.advance(3 * 60_000);
+    temporal.heal();
+    await clock.advanceUntil(() => bridge.status().outcomes.started === 1, 30_000);
+    t.is(temporal.ofType('ktbQuarantine').length, 0);
+    t.is(temporal.executions.size, 1);
+    await clock.advance(1_000);
+    t.is(source.committedOf(P0), 1n);
+    await close();
+  },
+);
 
 test.serial('partitions that are lost and come back in an outage go on when it ends', async (t) => {
   using clock = fakeClock();

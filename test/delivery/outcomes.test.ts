@@ -8,7 +8,11 @@ const own = startRequestId('orders', 'placed', AT, value);
 
 test('the same value under the same subscription and route is a duplicate, wherever it stood', (t) => {
   t.is(meaningOfTakenId(own, own), 'duplicate');
-  for (const at of [{ ...AT, offset: 2n }, { ...AT, topic: 'orders-eu' }, { ...AT, timestampMs: 6 }]) {
+  for (const at of [
+    { ...AT, offset: 2n },
+    { ...AT, topic: 'orders-eu' },
+    { ...AT, timestampMs: 6 },
+  ]) {
     t.is(meaningOfTakenId(own, startRequestId('orders', 'placed', at, value)), 'duplicate');
   }
 });

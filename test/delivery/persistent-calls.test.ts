@@ -15,7 +15,12 @@ function setup({ probe = () => Promise.reject(away()), failures = 1000 }: Setup 
   const circuit = new TemporalCircuit({ failures, halfOpenAfterMs: 10_000 });
   const judge = new FaultJudge();
   const faults: number[] = [];
-  const calls = new PersistentCalls({ circuit, judge, probe, onFault: (_fault, attempt) => faults.push(attempt) });
+  const calls = new PersistentCalls({
+    circuit,
+    judge,
+    probe,
+    onFault: (_fault, attempt) => faults.push(attempt),
+  });
   return { calls, circuit, judge, faults };
 }
 
@@ -62,7 +67,10 @@ test.serial("a record's own fault is thrown at once", async (t) => {
 test.serial('what is no fault of Temporal passes through', async (t) => {
   using _clock = fakeClock();
   const { calls } = setup();
-  await t.throwsAsync(calls.run('a', () => Promise.reject(new TypeError('a bug')), never), { instanceOf: TypeError });
+  await t.throwsAsync(
+    calls.run('a', () => Promise.reject(new TypeError('a bug')), never),
+    { instanceOf: TypeError },
+  );
 });
 
 test.serial('a record that fails alone is given up when a probe stands for the others', async (t) => {
@@ -108,10 +116,16 @@ test.serial('several records in an outage are never given up, and need no probe'
     watch(calls.run(id, () => (isAway ? Promise.reject(away()) : Promise.resolve(id)), never)),
   );
   await clock.advance(60_000);
-  t.deepEqual(runs.map(({ done }) => done), [false, false, false]);
+  t.deepEqual(
+    runs.map(({ done }) => done),
+    [false, false, false],
+  );
   isAway = false;
   await clock.advanceUntil(() => runs.every(({ done }) => done), 6_000);
-  t.deepEqual(runs.map(({ value }) => value), ['a', 'b', 'c']);
+  t.deepEqual(
+    runs.map(({ value }) => value),
+    ['a', 'b', 'c'],
+  );
   t.is(probes, 0);
 });
 
@@ -134,14 +148,20 @@ test.serial('while the circuit is open nothing is called, and all goes on when i
   t.true(made - before <= 4, `half-open one call at a time is tried, got ${made - before}`);
   isAway = false;
   await clock.advanceUntil(() => runs.every(({ done }) => done), 20_000);
-  t.deepEqual(runs.map(({ value }) => value), ['done', 'done', 'done', 'done']);
+  t.deepEqual(
+    runs.map(({ value }) => value),
+    ['done', 'done', 'done', 'done'],
+  );
 });
 
 test.serial('a signal that has fired makes no call', async (t) => {
   using _clock = fakeClock();
   const { calls } = setup();
   let made = 0;
-  await t.throwsAsync(calls.run('a', async () => made++, AbortSignal.abort()), { instanceOf: Interrupted });
+  await t.throwsAsync(
+    calls.run('a', async () => made++, AbortSignal.abort()),
+    { instanceOf: Interrupted },
+  );
   t.is(made, 0);
 });
 

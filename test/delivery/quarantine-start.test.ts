@@ -2,7 +2,11 @@ import test from 'ava';
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import type { QuarantineInput } from '../../workflows/contract.js';
-import { quarantineRequestOf, recordOf, type QuarantineCase } from '../../bridge/delivery/quarantine-start.js';
+import {
+  quarantineRequestOf,
+  recordOf,
+  type QuarantineCase,
+} from '../../bridge/delivery/quarantine-start.js';
 import type { RawHeaders, SourceRecord } from '../../bridge/record.js';
 import { startRequestId } from '../../bridge/temporal/ids.js';
 import { SCOPE, sourceRecord } from '../helpers/doubles/mapped-records.js';
@@ -10,11 +14,20 @@ import { SCOPE, sourceRecord } from '../helpers/doubles/mapped-records.js';
 const NOW = 1_800_000_000_000;
 
 function caseOf(source: Partial<SourceRecord> = {}, fields: Partial<QuarantineCase> = {}): QuarantineCase {
-  return { source: sourceRecord(source), reason: 'undecodable', message: 'not JSON', routeId: undefined, ...fields };
+  return {
+    source: sourceRecord(source),
+    reason: 'undecodable',
+    message: 'not JSON',
+    routeId: undefined,
+    ...fields,
+  };
 }
 
 /** The input as a worker gets it: through JSON. */
-function inputOf(it: QuarantineCase, ...bytes: [Parameters<typeof quarantineRequestOf>[3]?]): QuarantineInput {
+function inputOf(
+  it: QuarantineCase,
+  ...bytes: [Parameters<typeof quarantineRequestOf>[3]?]
+): QuarantineInput {
   const [input] = quarantineRequestOf(it, SCOPE, NOW, ...bytes).args;
   return JSON.parse(JSON.stringify(input)) as QuarantineInput;
 }
@@ -71,14 +84,23 @@ test('the same record gives the same start again', (t) => {
 });
 
 test('a tombstone stays one, and an empty value too', (t) => {
-  t.like(inputOf(caseOf({ value: null })), { preview: null, valueBytes: null, valueSha256: null, raw: { value: null } });
+  t.like(inputOf(caseOf({ value: null })), {
+    preview: null,
+    valueBytes: null,
+    valueSha256: null,
+    raw: { value: null },
+  });
   t.is(recordOf(inputOf(caseOf({ value: null })))?.value, null);
   t.like(inputOf(caseOf({ value: Buffer.alloc(0) })), { preview: '', valueBytes: 0, raw: { value: '' } });
   t.deepEqual(recordOf(inputOf(caseOf({ value: Buffer.alloc(0) })))?.value, Buffer.alloc(0));
 });
 
 test('the preview is a thousand characters at most, whatever the bytes', (t) => {
-  for (const value of [Buffer.alloc(100_000, 'ä'), Buffer.alloc(100_000, 0xff), Buffer.alloc(100_000, '😀')]) {
+  for (const value of [
+    Buffer.alloc(100_000, 'ä'),
+    Buffer.alloc(100_000, 0xff),
+    Buffer.alloc(100_000, '😀'),
+  ]) {
     const { preview, valueBytes } = inputOf(caseOf({ value }));
     t.true(preview!.length <= 1000);
     t.is(valueBytes, 100_000);
@@ -96,7 +118,18 @@ test('with its bytes left out only coordinates and hash stay, and the date until
 });
 
 test('headers of hostile names come back as they were, and touch no prototype', (t) => {
-  const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '', 'a\r\nb', '\0', '😀', '0', '-1'];
+  const names = [
+    '__proto__',
+    'constructor',
+    'toString',
+    'hasOwnProperty',
+    '',
+    'a\r\nb',
+    '\0',
+    '😀',
+    '0',
+    '-1',
+  ];
   const headers = headersOf(names.map((name, index) => [name, Buffer.from([index, 0xff])]));
   const back = recordOf(inputOf(caseOf({ headers })))!;
   t.deepEqual(entriesOf(back.headers), entriesOf(headers));

@@ -7,7 +7,8 @@ import { deliverable, routeOf, SCOPE } from '../helpers/doubles/mapped-records.j
 import { TemporalDouble } from '../helpers/doubles/temporal-double.js';
 
 const NOW = 1_800_000_000_000;
-const start = (port: TemporalPort, record = deliverable({ key: 'k' }), scope = SCOPE) => startRecord(port, record, scope, NOW);
+const start = (port: TemporalPort, record = deliverable({ key: 'k' }), scope = SCOPE) =>
+  startRecord(port, record, scope, NOW);
 
 test('a workflow route starts the workflow with event and record, on the queue', (t) => {
   const record = deliverable({ key: 'k', event: { total: 5 }, source: { offset: 42n, partition: 3 } });
@@ -59,14 +60,18 @@ test("a route's options go through, and its memo never covers the bridge's own f
 });
 
 test("the record's priority is Temporal's, and the default is left out", (t) => {
-  const of = (priority: 'high' | 'medium' | 'low') => startRequestOf({ ...deliverable(), priority }, SCOPE, NOW).priority;
+  const of = (priority: 'high' | 'medium' | 'low') =>
+    startRequestOf({ ...deliverable(), priority }, SCOPE, NOW).priority;
   t.deepEqual([of('high'), of('medium'), of('low')], [{ priorityKey: 1 }, undefined, { priorityKey: 5 }]);
 });
 
 test('the key stands in its search attribute plain, hashed, or not at all', (t) => {
   const of = (keySearchAttribute: 'plain' | 'hash' | 'off', key: string | null = 'k') =>
     startRequestOf(deliverable({ key }), { ...SCOPE, keySearchAttribute }, NOW).labels.key;
-  t.deepEqual([of('plain'), of('hash'), of('off'), of('plain', null)], ['k', keyHash('k'), undefined, undefined]);
+  t.deepEqual(
+    [of('plain'), of('hash'), of('off'), of('plain', null)],
+    ['k', keyHash('k'), undefined, undefined],
+  );
 });
 
 test('the same record gives the same start, but for the time', (t) => {
@@ -89,7 +94,10 @@ test('the same key: duplicate, conflict and foreign, each with words that say wh
   await start(port);
   const duplicate = await start(port, deliverable({ key: 'k', source: { offset: 1n } }));
   t.is(duplicate.outcome, 'duplicate');
-  const conflict = await start(port, deliverable({ key: 'k', source: { offset: 2n, value: Buffer.from('x') } }));
+  const conflict = await start(
+    port,
+    deliverable({ key: 'k', source: { offset: 2n, value: Buffer.from('x') } }),
+  );
   t.is(conflict.outcome, 'conflict');
   t.regex(conflict.message, /another value: k$/);
   const foreign = await start(port, deliverable({ key: 'k' }), { ...SCOPE, name: 'invoices' });
@@ -113,7 +121,10 @@ test('after a Reset the memo tells: the record itself, a duplicate, a conflict, 
   t.is((await start(port)).outcome, 'started');
   t.is(port.countOf('describe'), 1);
   t.is((await start(port, deliverable({ key: 'k', source: { offset: 1n } }))).outcome, 'duplicate');
-  t.is((await start(port, deliverable({ key: 'k', source: { offset: 1n, value: Buffer.from('x') } }))).outcome, 'conflict');
+  t.is(
+    (await start(port, deliverable({ key: 'k', source: { offset: 1n, value: Buffer.from('x') } }))).outcome,
+    'conflict',
+  );
   const foreign = await start(port, deliverable({ key: 'k' }), { ...SCOPE, name: 'invoices' });
   t.is(foreign.outcome, 'foreign');
   t.regex(foreign.message, /subscription `orders`, route `placed`/);

@@ -74,7 +74,11 @@ test('records of one key go in the order of the log, others side by side', async
   ];
   const delivered = deliver(delivery, all);
   await turn();
-  t.deepEqual(port.calls.map(({ id }) => id), ['a', 'b'], 'the second of a waits for the first');
+  t.deepEqual(
+    port.calls.map(({ id }) => id),
+    ['a', 'b'],
+    'the second of a waits for the first',
+  );
   port.answer();
   t.deepEqual((await delivered).outcomes(all), ['started', 'duplicate', 'started']);
 });
@@ -101,6 +105,21 @@ test('foreign keys go into quarantine; beyond twenty the records come back and w
   t.deepEqual(notes.wrong, []);
 });
 
+test('a record that ends well between foreign ones keeps its route from being held', async (t) => {
+  const port = new TemporalDouble();
+  const other = workflowDelivery(port, { scope: { ...SCOPE, name: 'another' } });
+  const foreign = Array.from({ length: 38 }, (_, index) =>
+    deliverable({ source: { offset: BigInt(index) } }),
+  );
+  await deliver(other.delivery, foreign);
+  const { delivery, holds } = workflowDelivery(port);
+  await deliver(delivery, foreign.slice(0, 19));
+  await deliver(delivery, [deliverable({ source: { offset: 100n } })]);
+  const notes = await deliver(delivery, foreign.slice(19));
+  t.is(notes.count('returned'), 0);
+  t.deepEqual(holds.all, []);
+});
+
 test('an undecodable record stands in quarantine with its bytes, under its coordinates', async (t) => {
   const port = new TemporalDouble();
   const { delivery } = workflowDelivery(port);
@@ -110,7 +129,11 @@ test('an undecodable record stands in quarantine with its bytes, under its coord
   const [execution] = port.ofType('ktbQuarantine');
   t.is(execution?.request.workflowId, 'ktb/orders/quarantine/orders/0/9@1700000000000');
   t.is(execution?.request.taskQueue, 'orders-ktb');
-  t.like(execution?.request.args[0], { raw: { value: '//4=' }, reason: 'undecodable', message: 'it is not JSON' });
+  t.like(execution?.request.args[0], {
+    raw: { value: '//4=' },
+    reason: 'undecodable',
+    message: 'it is not JSON',
+  });
   const again = await deliver(delivery, [record]);
   t.deepEqual(again.outcomes([record]), ['quarantined']);
   t.is(port.executions.size, 1);
@@ -136,7 +159,10 @@ test('a value too large for Temporal is quarantined by coordinates, hash and the
 
 test('an oversized event whose bytes still fit is quarantined whole', async (t) => {
   const port = new TemporalDouble();
-  port.fail({ matching: (id) => !isQuarantine(id), fault: () => new TemporalFault('oversized', 'too large') });
+  port.fail({
+    matching: (id) => !isQuarantine(id),
+    fault: () => new TemporalFault('oversized', 'too large'),
+  });
   const { delivery } = workflowDelivery(port);
   const record = deliverable();
   await deliver(delivery, [record]);
@@ -146,7 +172,9 @@ test('an oversized event whose bytes still fit is quarantined whole', async (t) 
 test('where Kafka can not say until when it has a record, the quarantine goes without', async (t) => {
   const port = new TemporalDouble();
   port.blobSizeLimitBytes = 20_000;
-  const { delivery } = workflowDelivery(port, { keptUntil: () => Promise.reject(new Error('Kafka is away')) });
+  const { delivery } = workflowDelivery(port, {
+    keptUntil: () => Promise.reject(new Error('Kafka is away')),
+  });
   const record = deliverable({ event: 'x'.repeat(30_000), source: { value: Buffer.alloc(30_000) } });
   t.deepEqual((await deliver(delivery, [record])).outcomes([record]), ['quarantined']);
   t.is((port.ofType('ktbQuarantine')[0]!.request.args[0] as QuarantineInput).keptUntil, undefined);
@@ -154,7 +182,10 @@ test('where Kafka can not say until when it has a record, the quarantine goes wi
 
 test('what Temporal refuses for what it says is quarantined, with its words', async (t) => {
   const port = new TemporalDouble();
-  port.fail({ matching: (id) => !isQuarantine(id), fault: () => new TemporalFault('rejected', 'bad search attribute') });
+  port.fail({
+    matching: (id) => !isQuarantine(id),
+    fault: () => new TemporalFault('rejected', 'bad search attribute'),
+  });
   const { delivery } = workflowDelivery(port);
   const record = deliverable();
   const notes = await deliver(delivery, [record]);
@@ -184,46 +215,60 @@ test.serial('a record that fails alone while others pass is quarantined', async 
   void delivery.deliver([bad], new CountedPermit(1), notes, signal);
   let offset = 1n;
   await clock.advanceUntil(() => {
-    void delivery.deliver([deliverable({ source: { offset: offset++ } })], new CountedPermit(1), notes, signal);
+    void delivery.deliver(
+      [deliverable({ source: { offset: offset++ } })],
+      new CountedPermit(1),
+      notes,
+      signal,
+    );
     return notes.settlements.has(bad);
   }, 60_000);
   t.is(notes.settlements.get(bad)?.outcome, 'quarantined');
   t.is(port.ofType('ktbQuarantine').length, 1);
 });
 
-test.serial('one record alone in an outage is never quarantined, also not when Temporal comes back', async (t) => {
-  using clock = fakeClock();
-  const port = new TemporalDouble();
-  const { delivery } = workflowDelivery(port, { failures: 5 });
-  port.fail({ times: Infinity, calls: ['start', 'backlog', 'describe'] });
-  const notes = new Notes();
-  const record = deliverable();
-  void delivery.deliver([record], new CountedPermit(1), notes, signal);
-  await clock.advance(5 * 60_000);
-  t.is(notes.words.length, 0);
-  port.heal();
-  await clock.advanceUntil(() => notes.settlements.has(record), 30_000);
-  t.is(notes.settlements.get(record)?.outcome, 'started');
-  t.is(port.ofType('ktbQuarantine').length, 0);
-});
+test.serial(
+  'one record alone in an outage is never quarantined, also not when Temporal comes back',
+  async (t) => {
+    using clock = fakeClock();
+    const port = new TemporalDouble();
+    const { delivery } = workflowDelivery(port, { failures: 5 });
+    port.fail({ times: Infinity, calls: ['start', 'backlog', 'describe'] });
+    const notes = new Notes();
+    const record = deliverable();
+    void delivery.deliver([record], new CountedPermit(1), notes, signal);
+    await clock.advance(5 * 60_000);
+    t.is(notes.words.length, 0);
+    port.heal();
+    await clock.advanceUntil(() => notes.settlements.has(record), 30_000);
+    t.is(notes.settlements.get(record)?.outcome, 'started');
+    t.is(port.ofType('ktbQuarantine').length, 0);
+  },
+);
 
-test.serial('where even the quarantine of a lone failing record finds no way, it was not the record: it starts later', async (t) => {
-  using clock = fakeClock();
-  const port = new TemporalDouble();
-  const { delivery } = workflowDelivery(port);
-  // Starts fail, everything else passes: the probe says that Temporal is there.
-  port.fail({ times: Infinity, calls: ['start'] });
-  const notes = new Notes();
-  const record = deliverable();
-  void delivery.deliver([record], new CountedPermit(1), notes, signal);
-  await clock.advance(60_000);
-  t.true(port.calls.some(({ call, id }) => call === 'start' && isQuarantine(id)), 'its quarantine was tried');
-  t.is(notes.words.length, 0);
-  port.heal();
-  port.fail({ times: Infinity, matching: isQuarantine });
-  await clock.advanceUntil(() => notes.settlements.has(record), 60_000);
-  t.is(notes.settlements.get(record)?.outcome, 'started');
-});
+test.serial(
+  'where even the quarantine of a lone failing record finds no way, it was not the record: it starts later',
+  async (t) => {
+    using clock = fakeClock();
+    const port = new TemporalDouble();
+    const { delivery } = workflowDelivery(port);
+    // Starts fail, everything else passes: the probe says that Temporal is there.
+    port.fail({ times: Infinity, calls: ['start'] });
+    const notes = new Notes();
+    const record = deliverable();
+    void delivery.deliver([record], new CountedPermit(1), notes, signal);
+    await clock.advance(60_000);
+    t.true(
+      port.calls.some(({ call, id }) => call === 'start' && isQuarantine(id)),
+      'its quarantine was tried',
+    );
+    t.is(notes.words.length, 0);
+    port.heal();
+    port.fail({ times: Infinity, matching: isQuarantine });
+    await clock.advanceUntil(() => notes.settlements.has(record), 60_000);
+    t.is(notes.settlements.get(record)?.outcome, 'started');
+  },
+);
 
 test('the memo and the request ID say whose it is', async (t) => {
   const port = new TemporalDouble();

@@ -134,23 +134,45 @@ export async function createScene(options: SceneOptions = {}): Promise<Scene> {
     client,
     project,
     env,
-    bridge: (as = 'bridge', args = [], extra = {}) => start(as, ['bridge', '--report-every', '0.5', ...args], extra),
+    bridge: (as = 'bridge', args = [], extra = {}) =>
+      start(as, ['bridge', '--report-every', '0.5', ...args], extra),
     worker: (as = 'worker', extra = {}) => start(as, ['worker'], extra),
     produce: (messages) => produce(brokers, topic, messages),
     reconfigure: (change) => {
-      project.write('temporal.config.ts', configSource({ options: { ...options, ...change }, stack, name, topic, taskQueue, groupId }));
+      project.write(
+        'temporal.config.ts',
+        configSource({ options: { ...options, ...change }, stack, name, topic, taskQueue, groupId }),
+      );
     },
     handled: () => readHandlersRecord(journal),
     committedToEnd: async (timeoutMs = 60_000) => {
       await until(
         async () => {
-          const [ends, committed] = await Promise.all([logEnds(brokers, topic), committedOffsets(brokers, groupId, topic)]);
+          const [ends, committed] = await Promise.all([
+            logEnds(brokers, topic),
+            committedOffsets(brokers, groupId, topic),
+          ]);
           const at = new Map(committed.map((one) => [one.partition, String(one.offset)]));
-          return ends.filter(({ partition, offset }) => String(offset) !== '0' && at.get(partition) !== String(offset)).length;
+          return ends.filter(
+            ({ partition, offset }) => String(offset) !== '0' && at.get(partition) !== String(offset),
+          ).length;
         },
-        { what: `group ${groupId} to have committed all of ${topic}`, timeoutMs, everyMs: 250, accept: (behind) => behind === 0 },
+        {
+          what: `group ${groupId} to have committed all of ${topic}`,
+          timeoutMs,
+          everyMs: 250,
+          accept: (behind) => behind === 0,
+        },
       ).catch((error: unknown) => {
-        const tails = processes.map((one) => `--- ${one.name}\n${one.stderr.trimEnd().split('\n').slice(-5).map((line) => line.slice(0, 400)).join('\n')}`);
+        const tails = processes.map(
+          (one) =>
+            `--- ${one.name}\n${one.stderr
+              .trimEnd()
+              .split('\n')
+              .slice(-5)
+              .map((line) => line.slice(0, 400))
+              .join('\n')}`,
+        );
         throw new Error(`${(error as Error).message}\n${tails.join('\n')}`);
       });
     },
@@ -177,7 +199,10 @@ interface ConfigParts {
 }
 
 function configSource({ options, stack, name, topic, taskQueue, groupId }: ConfigParts): string {
-  const routes = (options.routes ?? `[{ id: 'work', topic: TOPIC, workflow: 'work' }]`).replaceAll('TOPIC', JSON.stringify(topic));
+  const routes = (options.routes ?? `[{ id: 'work', topic: TOPIC, workflow: 'work' }]`).replaceAll(
+    'TOPIC',
+    JSON.stringify(topic),
+  );
   return `
 import { defineConfig } from 'kafka-temporal-bridge';
 ${(options.preamble ?? '').replaceAll('TOPIC', JSON.stringify(topic))}

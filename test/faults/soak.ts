@@ -25,7 +25,10 @@ const only = new Set(values.only.split(','));
 const progress = terminalProgress();
 const reports: Record<string, unknown>[] = [];
 
-async function run(name: string, work: (stack: LocalStack) => Promise<{ ok: boolean; report: unknown }>): Promise<void> {
+async function run(
+  name: string,
+  work: (stack: LocalStack) => Promise<{ ok: boolean; report: unknown }>,
+): Promise<void> {
   const step = progress.step(name);
   // Servers of its own for each case: what one leaves behind must not help or hurt the next.
   await using stack = await startLocalStack({ ports: 'free', ui: false });
@@ -88,10 +91,13 @@ if (only.has('memory')) {
   ] as const) {
     for (const partitions of [8, 100]) {
       const count = sized(records);
-      await run(`memory: ${count} records of ${valueBytes} B over ${partitions} partitions, no worker`, async () => {
-        const report = await memoryUnderBacklog({ records: count, valueBytes, partitions });
-        return { ok: report.growthMb <= 80, report };
-      });
+      await run(
+        `memory: ${count} records of ${valueBytes} B over ${partitions} partitions, no worker`,
+        async () => {
+          const report = await memoryUnderBacklog({ records: count, valueBytes, partitions });
+          return { ok: report.growthMb <= 80, report };
+        },
+      );
     }
   }
 }
@@ -104,5 +110,7 @@ if (only.has('idle')) {
 }
 
 const ok = reports.every((one) => one['ok'] === true);
-process.stdout.write(`${JSON.stringify({ soak: { seed, scale, ok, cases: reports.length, failed: reports.filter((one) => one['ok'] !== true).map((one) => one['case']) } })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ soak: { seed, scale, ok, cases: reports.length, failed: reports.filter((one) => one['ok'] !== true).map((one) => one['case']) } })}\n`,
+);
 process.exitCode = ok ? 0 : 1;

@@ -58,10 +58,13 @@ export async function createTopic(
       waitForLeaders: false,
     });
     if (!created) throw new Error(`Expected topic ${topic} to be new, but it exists`);
-    await until(async () => (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions.length, {
-      what: `topic ${topic} to have its leaders`,
-      accept: (count) => count === numPartitions,
-    });
+    await until(
+      async () => (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions.length,
+      {
+        what: `topic ${topic} to have its leaders`,
+        accept: (count) => count === numPartitions,
+      },
+    );
   });
   return topic;
 }

@@ -2,7 +2,10 @@ import test from 'ava';
 import fc from 'fast-check';
 import { IntakeBuffer } from '../../bridge/intake/intake-buffer.js';
 
-function bufferOf(partitions: string, limits: Partial<{ records: number; bytes: number; minimumShare: number }> = {}) {
+function bufferOf(
+  partitions: string,
+  limits: Partial<{ records: number; bytes: number; minimumShare: number }> = {},
+) {
   const buffer = new IntakeBuffer<string>({ records: 100, bytes: 10_000, minimumShare: 1, ...limits });
   for (const partition of partitions) buffer.open(partition);
   return buffer;
@@ -123,13 +126,18 @@ test('over any interleaving the budget holds, and an empty buffer takes', (t) =>
         } else {
           buffer.close(partition);
           buffer.open(partition);
-          for (let index = held.length - 1; index >= 0; index--) if (held[index]!.partition === partition) held.splice(index, 1);
+          for (let index = held.length - 1; index >= 0; index--)
+            if (held[index]!.partition === partition) held.splice(index, 1);
         }
         check(buffer.records === held.length, 'records');
         check(buffer.bytes === held.reduce((sum, one) => sum + one.bytes, 0), 'bytes');
         check(buffer.records <= 20, 'over the records');
         check(buffer.bytes <= 1000 || buffer.records === 1, 'over the bytes');
-        if (held.length === 0) check(['a', 'b', 'c'].every((one) => buffer.mayResume(one)), 'empty, and one may not resume');
+        if (held.length === 0)
+          check(
+            ['a', 'b', 'c'].every((one) => buffer.mayResume(one)),
+            'empty, and one may not resume',
+          );
       }
     }),
     { numRuns: 1000 },

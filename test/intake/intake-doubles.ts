@@ -69,7 +69,10 @@ export class ManualDelivery implements Delivery {
 
   ofOffset(offset: bigint): Held {
     const found = this.held.find(({ record }) => record.source.offset === offset);
-    if (!found) throw new Error(`Expected ${offset} to be held, got ${this.held.map(({ record }) => record.source.offset).join()}`);
+    if (!found)
+      throw new Error(
+        `Expected ${offset} to be held, got ${this.held.map(({ record }) => record.source.offset).join()}`,
+      );
     return found;
   }
 
@@ -129,7 +132,8 @@ export function intakeOf(setup: IntakeSetup = {}) {
     ...setup.options,
   });
   source.listen(intake);
-  const state = (at: TopicPartition = P0) => intake.partitions.find((one) => one.topic === at.topic && one.partition === at.partition);
+  const state = (at: TopicPartition = P0) =>
+    intake.partitions.find((one) => one.topic === at.topic && one.partition === at.partition);
   /** Fetches, and lets the lanes hand on what they have. */
   const poll = async (batch?: number): Promise<number> => {
     const handed = source.poll(batch);

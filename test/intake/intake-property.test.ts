@@ -16,12 +16,38 @@ const nat = fc.nat(30);
 
 const steps: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof(
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('produce' as const), which: nat, count: fc.integer({ min: 1, max: 8 }) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('skip' as const), which: nat, count: fc.integer({ min: 1, max: 3 }) }) },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('poll' as const), batch: fc.integer({ min: 1, max: 10 }) }) },
-    { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('settle' as const, 'accept' as const, 'giveBack' as const), which: nat }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('produce' as const),
+        which: nat,
+        count: fc.integer({ min: 1, max: 8 }),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant('skip' as const),
+        which: nat,
+        count: fc.integer({ min: 1, max: 3 }),
+      }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constant('poll' as const), batch: fc.integer({ min: 1, max: 10 }) }),
+    },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constantFrom('settle' as const, 'accept' as const, 'giveBack' as const),
+        which: nat,
+      }),
+    },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('commit' as const), refused: fc.boolean() }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('assign' as const), which: nat, rejoined: fc.boolean() }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant('assign' as const), which: nat, rejoined: fc.boolean() }),
+    },
   ),
   { maxLength: 60 },
 );
@@ -32,7 +58,11 @@ const ASSIGNMENTS: readonly (readonly TopicPartition[])[] = [[P0, P1], [P0], [P1
 async function play(commitOn: 'accepted' | 'settled', zombies: boolean, all: readonly Step[]): Promise<void> {
   const delivery = new ManualDelivery(commitOn);
   if (zombies) delivery.atAbort = () => undefined;
-  const { source, intake, poll } = intakeOf({ delivery, limits: { records: 12, minimumShare: 2 }, options: { maxPollRecords: 5 } });
+  const { source, intake, poll } = intakeOf({
+    delivery,
+    limits: { records: 12, minimumShare: 2 },
+    options: { maxPollRecords: 5 },
+  });
   const committer = new Committer({ source, intake, intervalMs: 1 });
   const both = [P0, P1];
   /** What Temporal holds, by whichever owner. */
@@ -61,10 +91,14 @@ async function play(commitOn: 'accepted' | 'settled', zombies: boolean, all: rea
   source.produce(P1, 0);
   source.assign(both);
   for (const step of all) {
-    const held = 'which' in step && delivery.held.length > 0 ? delivery.held[step.which % delivery.held.length] : undefined;
+    const held =
+      'which' in step && delivery.held.length > 0
+        ? delivery.held[step.which % delivery.held.length]
+        : undefined;
     switch (step.do) {
       case 'produce':
-        for (const one of source.produce(both[step.which % 2]!, step.count)) produced.push(textOf(one, one.offset));
+        for (const one of source.produce(both[step.which % 2]!, step.count))
+          produced.push(textOf(one, one.offset));
         break;
       case 'skip':
         source.skip(both[step.which % 2]!, step.count);
@@ -112,17 +146,22 @@ async function play(commitOn: 'accepted' | 'settled', zombies: boolean, all: rea
   }
   for (const at of both) {
     const { end } = source.logOf(at);
-    if ((source.committedOf(at) ?? 0n) !== end) throw new Error(`partition ${at.partition} stands at ${source.committedOf(at)} of ${end}`);
+    if ((source.committedOf(at) ?? 0n) !== end)
+      throw new Error(`partition ${at.partition} stands at ${source.committedOf(at)} of ${end}`);
   }
   for (const text of produced) if (!durable.has(text)) throw new Error(`${text} was never handed over`);
-  if (intake.buffered.records !== 0 || intake.buffered.bytes !== 0) throw new Error(`${intake.buffered.records} records are left`);
+  if (intake.buffered.records !== 0 || intake.buffered.bytes !== 0)
+    throw new Error(`${intake.buffered.records} records are left`);
 }
 
 for (const commitOn of ['accepted', 'settled'] as const) {
   for (const zombies of [false, true]) {
     const who = zombies ? 'with zombies that go on' : 'with records that come back';
     test(`commit on ${commitOn}, ${who}: nothing is lost, no commit passes what is not done, all arrives`, async (t) => {
-      await fc.assert(fc.asyncProperty(steps, (all) => play(commitOn, zombies, all)), { numRuns: 150 });
+      await fc.assert(
+        fc.asyncProperty(steps, (all) => play(commitOn, zombies, all)),
+        { numRuns: 150 },
+      );
       t.pass();
     });
   }

@@ -75,7 +75,10 @@ test('the budget holds whatever the backlog, and all of it goes through', async 
     while (delivery.held.length > 0) delivery.settle();
     await turn();
   }
-  t.deepEqual(delivery.offsets, Array.from({ length: 100 }, (_, offset) => BigInt(offset)));
+  t.deepEqual(
+    delivery.offsets,
+    Array.from({ length: 100 }, (_, offset) => BigInt(offset)),
+  );
 });
 
 test('bytes count: large records pass one at a time', async (t) => {
@@ -123,9 +126,10 @@ test('so many are taken of a partition at a time, and the rest is fetched again'
 test('a record that comes again is seen, and handed over once', async (t) => {
   const delivery = new ManualDelivery();
   const { source, poll, intake } = intakeOf({ delivery });
-  source.produce(P0, 3);
+  const [first] = source.produce(P0, 3);
   source.assign([P0]);
   await poll();
+  t.is(intake.offer(first!, 3n), 'seen');
   source.rewind(P0, 0n);
   t.is(await poll(), 3);
   t.is(delivery.handed.length, 3);
@@ -243,7 +247,12 @@ test('a drain takes nothing more, waits for what runs, and leaves what waits not
   source.produce(P0, 5);
   source.assign([P0]);
   await poll(2);
-  holds.hold({ scope: { topic: 'orders', routeId: 'placed' }, reason: 'operator', message: 'held', since: 0 });
+  holds.hold({
+    scope: { topic: 'orders', routeId: 'placed' },
+    reason: 'operator',
+    message: 'held',
+    since: 0,
+  });
   await poll();
   t.is(delivery.handed.length, 2);
   let drained = false;
@@ -340,7 +349,10 @@ test('a commit beyond the end of the log is of another log: nothing is read or c
   t.regex(events.stopped[0]![1], /orders\/0 ends at offset 5, and the group has committed 9/);
   t.deepEqual(new Set(delivery.handed.map(({ source: { partition } }) => partition)), new Set([1]));
   while (delivery.held.length > 0) delivery.settle();
-  t.deepEqual(intake.commitEntries().map(({ partition }) => partition), [1]);
+  t.deepEqual(
+    intake.commitEntries().map(({ partition }) => partition),
+    [1],
+  );
 });
 
 test('a commit at the very end of the log is the place to wait at', (t) => {

@@ -23,13 +23,20 @@ type BatchFields = Readonly<Record<string, unknown>>;
 
 const Decoder = require('kafkajs/src/protocol/decoder') as new (buffer: Buffer) => object;
 const Long = require('kafkajs/src/utils/long') as { fromInt(value: number): unknown };
-const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0') as { RecordBatch(fields: BatchFields): Promise<Encoder> };
+const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0') as {
+  RecordBatch(fields: BatchFields): Promise<Encoder>;
+};
 const decodeBatch = require('kafkajs/src/protocol/recordBatch/v0/decoder') as (
   decoder: object,
 ) => Promise<{ readonly records: readonly KafkaRecord[] }>;
 const recordOf = require('kafkajs/src/protocol/recordBatch/record/v0') as (fields: BatchFields) => Encoder;
 const RequestQueue = require('kafkajs/src/network/requestQueue/index.js') as {
-  new (options: object): { pending: unknown[]; scheduleCheckPendingRequests(): void; throttleCheckTimeoutId: unknown; destroy(): void };
+  new (options: object): {
+    pending: unknown[];
+    scheduleCheckPendingRequests(): void;
+    throttleCheckTimeoutId: unknown;
+    destroy(): void;
+  };
   prototype: object;
 };
 
@@ -41,7 +48,9 @@ function valuesOf(count: number, size = 10): Buffer[] {
 
 /** A batch as a broker sends it, by kafkajs's own encoder. */
 async function encode(compression: number, values: readonly Buffer[], firstOffset = 100): Promise<Buffer> {
-  const records = values.map((value, offsetDelta) => recordOf({ offsetDelta, timestampDelta: 0, key: null, value, headers: { a: 'b' } }));
+  const records = values.map((value, offsetDelta) =>
+    recordOf({ offsetDelta, timestampDelta: 0, key: null, value, headers: { a: 'b' } }),
+  );
   const batch = await RecordBatch({
     compression,
     firstOffset: Long.fromInt(firstOffset),
@@ -73,7 +82,11 @@ function reasonsOf(records: readonly KafkaRecord[]): (string | undefined)[] {
 }
 
 test('the patched method of the request queue is still there', (t) => {
-  t.is(typeof (RequestQueue.prototype as { scheduleCheckPendingRequests?: unknown }).scheduleCheckPendingRequests, 'function');
+  t.is(
+    typeof (RequestQueue.prototype as { scheduleCheckPendingRequests?: unknown })
+      .scheduleCheckPendingRequests,
+    'function',
+  );
 });
 
 test('with nothing pending no timer is armed, and with something pending one is', (t) => {
@@ -97,9 +110,13 @@ test('with nothing pending no timer is armed, and with something pending one is'
 });
 
 test('patched twice it stays as it is', (t) => {
-  const before = (RequestQueue.prototype as { scheduleCheckPendingRequests: unknown }).scheduleCheckPendingRequests;
+  const before = (RequestQueue.prototype as { scheduleCheckPendingRequests: unknown })
+    .scheduleCheckPendingRequests;
   patchKafkajs(MAX_BYTES);
-  t.is((RequestQueue.prototype as { scheduleCheckPendingRequests: unknown }).scheduleCheckPendingRequests, before);
+  t.is(
+    (RequestQueue.prototype as { scheduleCheckPendingRequests: unknown }).scheduleCheckPendingRequests,
+    before,
+  );
 });
 
 const known: [string, number][] = [
@@ -113,10 +130,19 @@ for (const [name, type] of known) {
   test(`${name}: what is packed is unpacked, record by record`, async (t) => {
     const values = valuesOf(7, 1000);
     const records = await decode(await encode(type, values));
-    t.deepEqual(records.map(({ value }) => value), values);
-    t.deepEqual(records.map(({ offset }) => offset), ['100', '101', '102', '103', '104', '105', '106']);
+    t.deepEqual(
+      records.map(({ value }) => value),
+      values,
+    );
+    t.deepEqual(
+      records.map(({ offset }) => offset),
+      ['100', '101', '102', '103', '104', '105', '106'],
+    );
     t.is(records[0]?.headers['a']?.toString(), 'b');
-    t.deepEqual(reasonsOf(records), values.map(() => undefined));
+    t.deepEqual(
+      reasonsOf(records),
+      values.map(() => undefined),
+    );
   });
 
   if (type === CompressionTypes.None) continue;
@@ -127,7 +153,10 @@ for (const [name, type] of known) {
     const before = process.memoryUsage().arrayBuffers;
     const records = await decode(packed);
     t.true(process.memoryUsage().arrayBuffers - before < 8 * MAX_BYTES);
-    t.deepEqual(records.map(({ offset }) => offset), ['100', '101', '102', '103', '104']);
+    t.deepEqual(
+      records.map(({ offset }) => offset),
+      ['100', '101', '102', '103', '104'],
+    );
     for (const { key, value } of records) t.deepEqual([key, value], [null, null]);
     for (const reason of reasonsOf(records)) t.regex(reason!, new RegExp(`compressed by ${name}, and `));
   });
@@ -157,7 +186,8 @@ for (const [name, type] of missing) {
         records.map(({ offset }) => Number(offset)),
         Array.from({ length: count }, (_, index) => 100 + index),
       );
-      for (const reason of reasonsOf(records)) t.regex(reason!, new RegExp(`compressed by ${name}.*there is no codec`));
+      for (const reason of reasonsOf(records))
+        t.regex(reason!, new RegExp(`compressed by ${name}.*there is no codec`));
     }
   });
 }
@@ -173,7 +203,10 @@ test.serial('a codec that the user has registered stays, and does not throw eith
     patchKafkajs(MAX_BYTES);
     const values = valuesOf(4);
     const batch = await encode(CompressionTypes.LZ4, values);
-    t.deepEqual((await decode(batch)).map(({ value }) => value), values);
+    t.deepEqual(
+      (await decode(batch)).map(({ value }) => value),
+      values,
+    );
     const broken = await decode(withRecords(batch, Buffer.from('broken')));
     t.is(broken.length, 4);
     t.regex(reasonsOf(broken)[0]!, /compressed by lz4/);

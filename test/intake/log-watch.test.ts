@@ -96,7 +96,12 @@ function setup(state = stateOf()) {
     lost: (range: LostRange) => said.lost.push(range),
     stop: (_at: TopicPartition, message: string) => said.stopped.push(message),
   } as unknown as Intake;
-  const watch = new LogWatch({ source, intake, watchdogMs: WATCHDOG_MS, onStuck: (_partitions, message) => said.stuck.push(message) });
+  const watch = new LogWatch({
+    source,
+    intake,
+    watchdogMs: WATCHDOG_MS,
+    onStuck: (_partitions, message) => said.stuck.push(message),
+  });
   return { said, watch };
 }
 
@@ -188,24 +193,27 @@ test('without partitions nobody is asked', async (t) => {
   t.is(said.looks, 0);
 });
 
-test.serial('it looks several times within the time of the watchdog, also after Kafka was away, until the signal', async (t) => {
-  using clock = fakeClock(0);
-  const { said, watch } = setup();
-  const stop = new AbortController();
-  said.away = true;
-  const running = watch.run(stop.signal);
-  await clock.advance(WATCHDOG_MS);
-  t.true(said.looks >= 4, `${said.looks} looks`);
-  said.away = false;
-  said.log = logOf(0n, 15n);
-  await clock.advance(2 * WATCHDOG_MS);
-  t.is(said.rebuilds.length, 1);
-  stop.abort();
-  await running;
-  const before = said.looks;
-  await clock.advance(WATCHDOG_MS);
-  t.is(said.looks, before);
-});
+test.serial(
+  'it looks several times within the time of the watchdog, also after Kafka was away, until the signal',
+  async (t) => {
+    using clock = fakeClock(0);
+    const { said, watch } = setup();
+    const stop = new AbortController();
+    said.away = true;
+    const running = watch.run(stop.signal);
+    await clock.advance(WATCHDOG_MS);
+    t.true(said.looks >= 4, `${said.looks} looks`);
+    said.away = false;
+    said.log = logOf(0n, 15n);
+    await clock.advance(2 * WATCHDOG_MS);
+    t.is(said.rebuilds.length, 1);
+    stop.abort();
+    await running;
+    const before = said.looks;
+    await clock.advance(WATCHDOG_MS);
+    t.is(said.looks, before);
+  },
+);
 
 test('with the real intake: a lost range is gone on behind, and a log made anew stops', async (t) => {
   const delivery = new ManualDelivery();

@@ -4,7 +4,16 @@ import type { OffsetTracker } from '../../bridge/intake/offset-tracker.js';
 /** What the property asks of a tracker: the real one, or one with a planted bug. */
 export type Tracker = Pick<
   OffsetTracker,
-  'placed' | 'fetched' | 'accepted' | 'settled' | 'skipTo' | 'commitSucceeded' | 'committable' | 'committed' | 'dirty' | 'next'
+  | 'placed'
+  | 'fetched'
+  | 'accepted'
+  | 'settled'
+  | 'skipTo'
+  | 'commitSucceeded'
+  | 'committable'
+  | 'committed'
+  | 'dirty'
+  | 'next'
 >;
 
 type Step =
@@ -26,9 +35,18 @@ export const trackerSteps: fc.Arbitrary<readonly Step[]> = fc.array(
         commitOn: fc.constantFrom('accepted' as const, 'settled' as const),
       }),
     },
-    { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('accept' as const, 'settle' as const), which: nat }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('refetch' as const), back: fc.integer({ min: 1, max: 9 }) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('skip' as const), by: fc.integer({ min: -5, max: 5 }) }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({ do: fc.constantFrom('accept' as const, 'settle' as const), which: nat }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant('refetch' as const), back: fc.integer({ min: 1, max: 9 }) }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant('skip' as const), by: fc.integer({ min: -5, max: 5 }) }),
+    },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('commit' as const) }) },
   ),
   { maxLength: 80 },
@@ -54,14 +72,23 @@ export function playTracker(tracker: Tracker, steps: readonly Step[], start = 10
     const { committable } = tracker;
     if (committable === undefined) throw new Error(`${what}: nothing is committable`);
     const undone = log.find((one) => !isDone(one));
-    if (undone && committable > undone.offset) throw new Error(`${what}: ${committable} passes ${undone.offset}, which is not done`);
-    if (!undone && committable !== next) throw new Error(`${what}: all is done, and ${committable} is not the next, ${next}`);
-    if (undone && committable < undone.offset && log.every((one) => one.offset !== committable || isDone(one)))
-      throw new Error(`${what}: ${committable} stands at nothing, and ${undone.offset} is the first that is not done`);
+    if (undone && committable > undone.offset)
+      throw new Error(`${what}: ${committable} passes ${undone.offset}, which is not done`);
+    if (!undone && committable !== next)
+      throw new Error(`${what}: all is done, and ${committable} is not the next, ${next}`);
+    if (
+      undone &&
+      committable < undone.offset &&
+      log.every((one) => one.offset !== committable || isDone(one))
+    )
+      throw new Error(
+        `${what}: ${committable} stands at nothing, and ${undone.offset} is the first that is not done`,
+      );
     if (committable < highest) throw new Error(`${what}: ${committable} goes back from ${highest}`);
     highest = committable;
     if (tracker.next !== next) throw new Error(`${what}: ${tracker.next} is next, and should be ${next}`);
-    if (tracker.committed !== committed) throw new Error(`${what}: ${tracker.committed} is committed, and should be ${committed}`);
+    if (tracker.committed !== committed)
+      throw new Error(`${what}: ${tracker.committed} is committed, and should be ${committed}`);
     if (tracker.dirty !== committable > committed) throw new Error(`${what}: dirty is ${tracker.dirty}`);
   };
   for (const step of steps) {
@@ -75,7 +102,8 @@ export function playTracker(tracker: Tracker, steps: readonly Step[], start = 10
       }
       case 'refetch': {
         const seen = log.at(-step.back);
-        if (seen && tracker.fetched(seen.offset, 0, 'settled')) throw new Error(`${seen.offset} was taken again`);
+        if (seen && tracker.fetched(seen.offset, 0, 'settled'))
+          throw new Error(`${seen.offset} was taken again`);
         break;
       }
       case 'accept':
@@ -112,5 +140,6 @@ export function playTracker(tracker: Tracker, steps: readonly Step[], start = 10
     one.settled = true;
   }
   look('at the end');
-  if (tracker.committable !== next) throw new Error(`at the end ${tracker.committable} is not the next, ${next}`);
+  if (tracker.committable !== next)
+    throw new Error(`at the end ${tracker.committable} is not the next, ${next}`);
 }

@@ -26,7 +26,11 @@ class Hasty extends OffsetTracker {
 /** Markers are passed, and with them whatever was not done before them. */
 class Jumping extends OffsetTracker {
   override skipTo(position: bigint): void {
-    for (let offset = this.oldestIncomplete; offset !== undefined && offset < position; offset = this.oldestIncomplete)
+    for (
+      let offset = this.oldestIncomplete;
+      offset !== undefined && offset < position;
+      offset = this.oldestIncomplete
+    )
       this.settled(offset);
     super.skipTo(position);
   }

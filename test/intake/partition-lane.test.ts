@@ -14,7 +14,9 @@ import { ManualDelivery } from './intake-doubles.js';
 const ROUTES = { placed: routeOf({ id: 'placed' }), paid: routeOf({ id: 'paid' }) };
 const PLACED: HoldScope = { topic: 'orders', routeId: 'placed' };
 
-function setup(map: (record: SourceRecord) => Promise<MappedRecord> = async (record) => deliverable({ source: record })) {
+function setup(
+  map: (record: SourceRecord) => Promise<MappedRecord> = async (record) => deliverable({ source: record }),
+) {
   const delivery = new ManualDelivery();
   const holds = new RouteHolds({ quarantineLimit: undefined, foreignLimit: 20, idPrefix: '' });
   const admission = new QueueAdmission(1000);
@@ -38,8 +40,10 @@ function setup(map: (record: SourceRecord) => Promise<MappedRecord> = async (rec
   return { delivery, holds, admission, notes, troubles, mapped, abort, stages, lane };
 }
 
-const at = (offset: bigint, fields: Partial<SourceRecord> = {}): SourceRecord => sourceRecord({ offset, ...fields });
-const hold = (holds: RouteHolds, scope = PLACED): void => holds.hold({ scope, reason: 'operator', message: 'by hand', since: 0 });
+const at = (offset: bigint, fields: Partial<SourceRecord> = {}): SourceRecord =>
+  sourceRecord({ offset, ...fields });
+const hold = (holds: RouteHolds, scope = PLACED): void =>
+  holds.hold({ scope, reason: 'operator', message: 'by hand', since: 0 });
 
 test('records are handed on in the order of the log, without waiting for one another', async (t) => {
   const { lane, delivery } = setup();
@@ -74,7 +78,10 @@ test('a held route blocks its own partition at its first record, and no other on
   for (const offset of [0n, 1n, 2n]) held.push(at(offset));
   for (const offset of [10n, 11n]) other.push(at(offset, { partition: 1 }));
   await turn(5);
-  t.deepEqual(delivery.offsets.toSorted((a, b) => Number(a - b)), [0n, 10n, 11n]);
+  t.deepEqual(
+    delivery.offsets.toSorted((a, b) => Number(a - b)),
+    [0n, 10n, 11n],
+  );
   t.is(held.blockedBy, 'by hand');
   t.is(held.waiting, 2);
   t.is(other.blockedBy, undefined);
@@ -195,27 +202,31 @@ test('after the signal nothing is handed on, whatever it waited for', async (t) 
   t.like(admission.state(), { inFlight: 0, waiting: 0 });
 });
 
-const registryAway = (): BridgeError => new BridgeError('KTB_RECORD', 'the registry is away', { retryable: true });
+const registryAway = (): BridgeError =>
+  new BridgeError('KTB_RECORD', 'the registry is away', { retryable: true });
 
-test.serial('a schema registry that is away is waited out, and nothing is lost, passed by or reordered', async (t) => {
-  using clock = fakeClock();
-  let isAway = true;
-  const { lane, delivery, troubles } = setup(async (record) => {
-    if (isAway) throw registryAway();
-    return deliverable({ source: record });
-  });
-  const it = lane();
-  for (const offset of [0n, 1n, 2n]) it.push(at(offset));
-  await clock.advance(10 * 60_000);
-  t.deepEqual(delivery.offsets, []);
-  t.is(it.blockedBy, 'the registry is away');
-  t.true(troubles.length >= 2 && troubles.length < 30, `${troubles.length} lines in ten minutes`);
-  isAway = false;
-  await clock.advance(5_000);
-  t.deepEqual(delivery.offsets, [0n, 1n, 2n]);
-  t.true(delivery.handed.every(({ kind }) => kind === 'deliver'));
-  t.is(it.blockedBy, undefined);
-});
+test.serial(
+  'a schema registry that is away is waited out, and nothing is lost, passed by or reordered',
+  async (t) => {
+    using clock = fakeClock();
+    let isAway = true;
+    const { lane, delivery, troubles } = setup(async (record) => {
+      if (isAway) throw registryAway();
+      return deliverable({ source: record });
+    });
+    const it = lane();
+    for (const offset of [0n, 1n, 2n]) it.push(at(offset));
+    await clock.advance(10 * 60_000);
+    t.deepEqual(delivery.offsets, []);
+    t.is(it.blockedBy, 'the registry is away');
+    t.true(troubles.length >= 2 && troubles.length < 30, `${troubles.length} lines in ten minutes`);
+    isAway = false;
+    await clock.advance(5_000);
+    t.deepEqual(delivery.offsets, [0n, 1n, 2n]);
+    t.true(delivery.handed.every(({ kind }) => kind === 'deliver'));
+    t.is(it.blockedBy, undefined);
+  },
+);
 
 test.serial('a record alone on its partition waits for the registry as long as it takes', async (t) => {
   using clock = fakeClock();
@@ -225,19 +236,27 @@ test.serial('a record alone on its partition waits for the registry as long as i
   t.deepEqual(delivery.offsets, []);
 });
 
-test.serial('the one record that its decoder fails for, while the next one passes, goes into quarantine', async (t) => {
-  using clock = fakeClock();
-  const { lane, delivery } = setup(async (record) => {
-    if (record.offset === 0n) throw registryAway();
-    return deliverable({ source: record });
-  });
-  const it = lane();
-  for (const offset of [0n, 1n]) it.push(at(offset));
-  await clock.advanceUntil(() => delivery.handed.length === 2, 60_000);
-  t.deepEqual(delivery.offsets, [0n, 1n]);
-  t.like(delivery.handed[0], { kind: 'quarantine', reason: 'undecodable', message: 'the registry is away', route: undefined });
-  t.is(delivery.handed[1]?.kind, 'deliver');
-});
+test.serial(
+  'the one record that its decoder fails for, while the next one passes, goes into quarantine',
+  async (t) => {
+    using clock = fakeClock();
+    const { lane, delivery } = setup(async (record) => {
+      if (record.offset === 0n) throw registryAway();
+      return deliverable({ source: record });
+    });
+    const it = lane();
+    for (const offset of [0n, 1n]) it.push(at(offset));
+    await clock.advanceUntil(() => delivery.handed.length === 2, 60_000);
+    t.deepEqual(delivery.offsets, [0n, 1n]);
+    t.like(delivery.handed[0], {
+      kind: 'quarantine',
+      reason: 'undecodable',
+      message: 'the registry is away',
+      route: undefined,
+    });
+    t.is(delivery.handed[1]?.kind, 'deliver');
+  },
+);
 
 test.serial('the signal ends the wait for the registry', async (t) => {
   using clock = fakeClock();

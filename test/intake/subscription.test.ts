@@ -12,7 +12,18 @@ test('what later versions add does not hide the name', (t) => {
 });
 
 test("what somebody else has committed names nobody: a new group, an operator's reset, another client's metadata", (t) => {
-  for (const metadata of ['', 'hello', 'null', '7', '[]', '{}', '{"ktb":1}', '{"name":"orders"}', '{"ktb":1,"name":7}', '{"ktb":1,']) {
+  for (const metadata of [
+    '',
+    'hello',
+    'null',
+    '7',
+    '[]',
+    '{}',
+    '{"ktb":1}',
+    '{"name":"orders"}',
+    '{"ktb":1,"name":7}',
+    '{"ktb":1,',
+  ]) {
     t.is(subscriptionIn(metadata), undefined, metadata);
   }
 });

@@ -100,7 +100,10 @@ const idOf = (key: string) => `${scene.name}:${key}`;
 const quarantineOf = async (offset: number) => {
   const found = await scene.executions(`WorkflowType = "ktbQuarantine"`);
   const one = found.find(({ workflowId }) => workflowId.includes(`/${scene.topic}/0/${offset}@`));
-  if (!one) throw new Error(`Expected a quarantine of offset ${offset}, got ${found.map((it) => it.workflowId).join(', ')}`);
+  if (!one)
+    throw new Error(
+      `Expected a quarantine of offset ${offset}, got ${found.map((it) => it.workflowId).join(', ')}`,
+    );
   return one.workflowId;
 };
 
@@ -111,7 +114,9 @@ test('a workflow route that fails for good is a failed workflow whose failure na
   const run = await resetTo(scene.client, idOf('w1'), Number(event));
   const result = await scene.client.workflow.getHandle(idOf('w1'), run).result();
   t.is(result, 'first, handled');
-  const steps = readFileSync(join(scene.project.dir, 'handlers.jsonl.steps'), 'utf8').split('\n').filter((line) => line === 'w1');
+  const steps = readFileSync(join(scene.project.dir, 'handlers.jsonl.steps'), 'utf8')
+    .split('\n')
+    .filter((line) => line === 'w1');
   t.is(steps.length, 1, 'the first step ran once');
 });
 
@@ -144,7 +149,10 @@ test('a quarantined record fails with the reason, and goes through at a Reset to
   for (const [index, workflowId] of ids.entries()) {
     const points = await resetPoints(workflowId);
     const run = await resetTo(scene.client, workflowId, index === 0 ? points[0]! : points.at(-1)!);
-    const result = (await scene.client.workflow.getHandle(workflowId, run).result()) as { outcome: string; workflowId: string };
+    const result = (await scene.client.workflow.getHandle(workflowId, run).result()) as {
+      outcome: string;
+      workflowId: string;
+    };
     t.is(result.outcome, 'started');
     t.is(result.workflowId, idOf(index === 0 ? 'q1' : 'q2'));
     t.is(await scene.client.workflow.getHandle(result.workflowId).result(), 'handled');
@@ -167,7 +175,9 @@ test('a key that was handled and reset is still a duplicate, and another value s
     { ...record(key, 'activity'), value: '{"key":"other"}' },
   ]);
   await scene.committedToEnd();
-  const conflict = await until(() => quarantineOf(Number(other!.offset)), { what: 'the conflict in quarantine' }).catch(() => undefined);
+  const conflict = await until(() => quarantineOf(Number(other!.offset)), {
+    what: 'the conflict in quarantine',
+  }).catch(() => undefined);
   t.truthy(conflict);
   await t.throwsAsync(() => quarantineOf(Number(same!.offset)), { message: /Expected a quarantine/ });
   t.is((await scene.executions(`WorkflowId = "${idOf(key)}"`)).length, 2, 'the run and its Reset, no third');

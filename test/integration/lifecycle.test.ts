@@ -58,7 +58,11 @@ test('SIGTERM drains: what runs is finished and committed, what waits stays in K
   await scene.produce(keys.map((key, n) => keyed(key, { n }, n % 4)));
   const bridge = scene.bridge();
   scene.worker();
-  await until(() => countsOf(bridge)['started'] ?? 0, { what: 'some records to be started', everyMs: 20, accept: (count) => count > 0 });
+  await until(() => countsOf(bridge)['started'] ?? 0, {
+    what: 'some records to be started',
+    everyMs: 20,
+    accept: (count) => count > 0,
+  });
   const { code } = await bridge.term();
   t.is(code, 0);
   t.regex(bridge.stderr, /"msg":"stopped"/);
@@ -91,8 +95,16 @@ test('a second signal stops at once, also while Temporal hangs', async (t) => {
 
 test('with the broker down a shutdown ends by its deadline', async (t) => {
   t.timeout(240_000);
-  await using own = await startLocalStack({ ports: 'free', ui: false, temporal: { address: (await testStack()).temporal.address } });
-  await using scene = await createScene({ stack: { kafka: own.kafka, temporal: (await testStack()).temporal }, partitions: 1, config: 'drainTimeoutMs: 4000,' });
+  await using own = await startLocalStack({
+    ports: 'free',
+    ui: false,
+    temporal: { address: (await testStack()).temporal.address },
+  });
+  await using scene = await createScene({
+    stack: { kafka: own.kafka, temporal: (await testStack()).temporal },
+    partitions: 1,
+    config: 'drainTimeoutMs: 4000,',
+  });
   const bridge = scene.bridge();
   await scene.produce([keyed('a')]);
   await scene.committedToEnd();
@@ -104,7 +116,10 @@ test('with the broker down a shutdown ends by its deadline', async (t) => {
 });
 
 test('intake pauses while too many tasks wait for a worker, and goes on when they are taken', async (t) => {
-  await using scene = await createScene({ partitions: 4, config: 'maxBacklog: 40, buffer: { records: 100 }, maxPollRecords: 20,' });
+  await using scene = await createScene({
+    partitions: 4,
+    config: 'maxBacklog: 40, buffer: { records: 100 }, maxPollRecords: 20,',
+  });
   const keys = Array.from({ length: 300 }, (_, n) => `k${n}`);
   await scene.produce(keys.map((key, n) => keyed(key, { n }, n % 4)));
   const bridge = scene.bridge();
@@ -115,6 +130,10 @@ test('intake pauses while too many tasks wait for a worker, and goes on when the
   scene.worker();
   await scene.committedToEnd();
   await bridge.waitForOutput(/intake resumes/);
-  await until(() => scene.executions('ExecutionStatus = "Completed"'), { what: 'all', timeoutMs: 60_000, accept: (seen) => seen.length === keys.length });
+  await until(() => scene.executions('ExecutionStatus = "Completed"'), {
+    what: 'all',
+    timeoutMs: 60_000,
+    accept: (seen) => seen.length === keys.length,
+  });
   t.is(scene.handled().calls.length, keys.length);
 });

@@ -67,7 +67,9 @@ test('2. retention outran the lag: the lost range is said, and the rest is handl
   const second = scene.bridge('bridge-2');
   await second.waitForOutput(/"alert":"lostRange".*2 offsets of .* were lost before they were read: 2 to 3/);
   await scene.committedToEnd();
-  const ids = (await allClosed(scene, 3)).map(({ workflowId }) => workflowId.slice(scene.name.length + 1)).toSorted();
+  const ids = (await allClosed(scene, 3))
+    .map(({ workflowId }) => workflowId.slice(scene.name.length + 1))
+    .toSorted();
   t.deepEqual(ids, ['a', 'b', 'kept']);
 });
 
@@ -82,7 +84,10 @@ test("2. with `onLostRange: 'hold'` a lost range holds its partition, and nothin
   const second = scene.bridge('bridge-2');
   await second.waitForOutput(/"alert":"partitionStopped".*it is held/);
   await second.term();
-  t.is(String((await committedOffsets(scene.stack.kafka.brokers, scene.groupId, scene.topic))[0]?.offset), '2');
+  t.is(
+    String((await committedOffsets(scene.stack.kafka.brokers, scene.groupId, scene.topic))[0]?.offset),
+    '2',
+  );
 });
 
 test('2. a renamed group reads from the beginning, says so, and handles nothing twice', async (t) => {
@@ -98,7 +103,10 @@ test('2. a renamed group reads from the beginning, says so, and handles nothing 
   );
   const second = scene.bridge('bridge-2', ['--config', renamed]);
   await second.waitForOutput(/the group had no position: it begins at the beginning/);
-  await until(() => countsOf(second)['started'], { what: 'three own starts met again', accept: (count) => count === 3 });
+  await until(() => countsOf(second)['started'], {
+    what: 'three own starts met again',
+    accept: (count) => count === 3,
+  });
   await allClosed(scene, 3);
   t.is((await scene.executions()).length, 3);
   t.is(scene.handled().calls.length, 3);
@@ -116,7 +124,10 @@ test('2. a group that belongs to a subscription of another name is refused, unle
   );
   const refused = scene.bridge('refused', ['--config', other]);
   t.is((await refused.exited).code, 1);
-  t.regex(refused.stderr, /KTB_SUBSCRIPTION: Expected group .* to belong to subscription `another-name`, got .*--rename/);
+  t.regex(
+    refused.stderr,
+    /KTB_SUBSCRIPTION: Expected group .* to belong to subscription `another-name`, got .*--rename/,
+  );
   const renamed = scene.bridge('renamed', ['--config', other, '--rename']);
   await renamed.waitForOutput(/joined the group/);
 });
@@ -139,7 +150,7 @@ test('3. a start was accepted and its reply lost: the second call meets the firs
   t.notRegex(bridge.stderr, /"outcome":"(duplicate|conflict|quarantined|foreign)"/);
 });
 
-test("5. a zombie bridge after a rebalance: its late starts meet the same request IDs, and its commit never moves an offset that is no longer its own", async (t) => {
+test('5. a zombie bridge after a rebalance: its late starts meet the same request IDs, and its commit never moves an offset that is no longer its own', async (t) => {
   t.timeout(240_000);
   await using scene = await createScene({ partitions: 2 });
   scene.worker();
@@ -147,19 +158,28 @@ test("5. a zombie bridge after a rebalance: its late starts meet the same reques
   const zombie = scene.bridge('zombie');
   await zombie.waitForOutput(/joined the group/);
   await scene.produce(keys.map((key, n) => keyed(key, { n }, n % 2)));
-  await until(() => countsOf(zombie)['started'] ?? 0, { what: 'the zombie to be at work', everyMs: 20, accept: (count) => count > 0 });
+  await until(() => countsOf(zombie)['started'] ?? 0, {
+    what: 'the zombie to be at work',
+    everyMs: 20,
+    accept: (count) => count > 0,
+  });
   zombie.stop();
   scene.bridge('heir');
   await scene.committedToEnd();
   const positions = async () =>
-    (await committedOffsets(scene.stack.kafka.brokers, scene.groupId, scene.topic)).map(({ offset }) => Number(offset));
+    (await committedOffsets(scene.stack.kafka.brokers, scene.groupId, scene.topic)).map(({ offset }) =>
+      Number(offset),
+    );
   const before = await positions();
   zombie.cont();
   // It finishes what it held, learns that it was thrown out, and joins again.
   await zombie.waitForOutput(/joined the group[\s\S]*joined the group/, 120_000);
   await scene.produce([keyed('end-0', {}, 0), keyed('end-1', {}, 1)]);
   for (let look = await positions(); ; look = await positions()) {
-    t.true(look.every((offset, index) => offset >= before[index]!), `${look.join()} never falls behind ${before.join()}`);
+    t.true(
+      look.every((offset, index) => offset >= before[index]!),
+      `${look.join()} never falls behind ${before.join()}`,
+    );
     if (look.every((offset, index) => offset === before[index]! + 1)) break;
   }
   const done = await allClosed(scene, keys.length + 2);
@@ -202,7 +222,11 @@ test('9. poison in the middle, markers at the end: the commit waits until the qu
     capabilities: () => real.capabilities(),
     close: () => real.close(),
   };
-  const producer = kafkaClient(brokers).producer({ transactionalId: scene.name, maxInFlightRequests: 1, idempotent: true });
+  const producer = kafkaClient(brokers).producer({
+    transactionalId: scene.name,
+    maxInFlightRequests: 1,
+    idempotent: true,
+  });
   await producer.connect();
   t.teardown(() => producer.disconnect());
   const transaction = await producer.transaction();
@@ -214,10 +238,17 @@ test('9. poison in the middle, markers at the end: the commit waits until the qu
   });
   await transaction.commit();
 
-  await using bridge = new Bridge(config, { logger: createLogger({ name: 'test', level: 'silent' }), ports: { temporal: held } });
+  await using bridge = new Bridge(config, {
+    logger: createLogger({ name: 'test', level: 'silent' }),
+    ports: { temporal: held },
+  });
   await bridge.start();
-  await until(() => bridge.status().outcomes.started, { what: 'the four neighbours to be started', accept: (count) => count === 4 });
-  const position = async () => Number((await committedOffsets(brokers, scene.groupId, scene.topic))[0]?.offset ?? -1);
+  await until(() => bridge.status().outcomes.started, {
+    what: 'the four neighbours to be started',
+    accept: (count) => count === 4,
+  });
+  const position = async () =>
+    Number((await committedOffsets(brokers, scene.groupId, scene.topic))[0]?.offset ?? -1);
   await until(position, { what: 'the commit to reach the poison', accept: (offset) => offset === 2 });
   t.is(bridge.status().partitions[0]?.committable, 2n, 'and not to pass it, though later records are done');
   release();
@@ -229,7 +260,11 @@ test('an aborted transaction is not seen, and an open one does not hold what sta
   await using scene = await createScene({ partitions: 1 });
   scene.worker();
   scene.bridge();
-  const producer = kafkaClient(scene.stack.kafka.brokers).producer({ transactionalId: scene.name, maxInFlightRequests: 1, idempotent: true });
+  const producer = kafkaClient(scene.stack.kafka.brokers).producer({
+    transactionalId: scene.name,
+    maxInFlightRequests: 1,
+    idempotent: true,
+  });
   await producer.connect();
   t.teardown(() => producer.disconnect());
   const message = (key: string) => ({ key, value: '{}', partition: 0, headers: { 'idempotency-key': key } });
@@ -237,12 +272,17 @@ test('an aborted transaction is not seen, and an open one does not hold what sta
   await aborted.send({ topic: scene.topic, messages: [message('aborted')] });
   await aborted.abort();
   await scene.produce([keyed('between')]);
-  await until(async () => (await scene.executions()).length, { what: 'the record between', accept: (count) => count === 1 });
+  await until(async () => (await scene.executions()).length, {
+    what: 'the record between',
+    accept: (count) => count === 1,
+  });
   const open = await producer.transaction();
   await open.send({ topic: scene.topic, messages: [message('committed')] });
   await open.commit();
   await scene.committedToEnd();
-  const ids = (await allClosed(scene, 2)).map(({ workflowId }) => workflowId.slice(scene.name.length + 1)).toSorted();
+  const ids = (await allClosed(scene, 2))
+    .map(({ workflowId }) => workflowId.slice(scene.name.length + 1))
+    .toSorted();
   t.deepEqual(ids, ['between', 'committed']);
 });
 
@@ -250,6 +290,9 @@ test('an aborted transaction is not seen, and an open one does not hold what sta
 async function deleteBefore(scene: Scene, offset: number): Promise<void> {
   await withAdmin(scene.stack.kafka.brokers, async (admin) => {
     await admin.fetchTopicMetadata({ topics: [scene.topic] }); // kafkajs finds no leader without it
-    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: String(offset) }] });
+    await admin.deleteTopicRecords({
+      topic: scene.topic,
+      partitions: [{ partition: 0, offset: String(offset) }],
+    });
   });
 }

@@ -26,12 +26,18 @@ test('a duplicate costs one call to Temporal, and starts nothing', async (t) => 
   await using scene = await createScene({ partitions: 1 });
   scene.worker();
   const bridge = scene.bridge('bridge', ['--log-level', 'debug']);
-  await scene.produce([keyed('same', { n: 1 }), ...Array.from({ length: 20 }, () => keyed('same', { n: 1 }))]);
+  await scene.produce([
+    keyed('same', { n: 1 }),
+    ...Array.from({ length: 20 }, () => keyed('same', { n: 1 })),
+  ]);
   await scene.committedToEnd();
-  const settled = await until(() => [...bridge.stderr.matchAll(/"outcome":"(\w+)"/g)].map((match) => match[1]), {
-    what: '21 settled records',
-    accept: (seen) => seen.length === 21,
-  });
+  const settled = await until(
+    () => [...bridge.stderr.matchAll(/"outcome":"(\w+)"/g)].map((match) => match[1]),
+    {
+      what: '21 settled records',
+      accept: (seen) => seen.length === 21,
+    },
+  );
   t.deepEqual(settled, ['started', ...Array.from({ length: 20 }, () => 'duplicate')]);
   t.is((await scene.executions()).length, 1);
 });

@@ -26,11 +26,14 @@ const cases: readonly Pick<OutageOptions, 'who' | 'how'>[] = [
 ];
 
 for (const { who, how } of cases) {
-  test.serial(`with ${who.join(' and ')} ${how} for a while nothing is lost, nothing is quarantined, and everything resumes by itself`, async (t) => {
-    t.timeout(300_000);
-    const report = await outage({ stack, who, how, forMs: 6_000, records: 150, timeoutMs: 200_000 });
-    t.deepEqual(report.verdict.wrongs, []);
-    t.is(report.quarantined, 0);
-    t.log(`everything was committed ${report.recoveredMs} ms after it was over`);
-  });
+  test.serial(
+    `with ${who.join(' and ')} ${how} for a while nothing is lost, nothing is quarantined, and everything resumes by itself`,
+    async (t) => {
+      t.timeout(300_000);
+      const report = await outage({ stack, who, how, forMs: 6_000, records: 150, timeoutMs: 200_000 });
+      t.deepEqual(report.verdict.wrongs, []);
+      t.is(report.quarantined, 0);
+      t.log(`everything was committed ${report.recoveredMs} ms after it was over`);
+    },
+  );
 }

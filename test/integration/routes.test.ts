@@ -6,7 +6,10 @@ import { committedOffsets, createTopic, produce } from '../helpers/kafka.js';
 import { until } from '../helpers/until.js';
 
 test('a topic that is made later is found by its pattern', async (t) => {
-  await using scene = await createScene({ partitions: 1, routes: `[{ id: 'pattern', topic: new RegExp(TOPIC.replaceAll('.', '\\\\.') + '.*'), workflow: 'work' }]` });
+  await using scene = await createScene({
+    partitions: 1,
+    routes: `[{ id: 'pattern', topic: new RegExp(TOPIC.replaceAll('.', '\\\\.') + '.*'), workflow: 'work' }]`,
+  });
   scene.worker();
   const bridge = scene.bridge();
   await scene.produce([keyed('first')]);
@@ -15,16 +18,23 @@ test('a topic that is made later is found by its pattern', async (t) => {
   const later = await createTopic(brokers, `${scene.topic}.later`, { partitions: 2 });
   await produce(brokers, later, [keyed('second', {}, 0), keyed('third', {}, 1)]);
   await bridge.waitForOutput(/new topics: the consumer joins again/);
-  await until(async () => (await committedOffsets(brokers, scene.groupId, later)).map(({ offset }) => Number(offset)), {
-    what: 'the later topic to be committed',
-    timeoutMs: 60_000,
-    accept: (offsets) => offsets.length === 2 && offsets.every((offset) => offset === 1),
-  });
-  for (const key of ['first', 'second', 'third']) t.regex(await scene.client.workflow.getHandle(`${scene.name}:${key}`).result(), /^handled/);
+  await until(
+    async () => (await committedOffsets(brokers, scene.groupId, later)).map(({ offset }) => Number(offset)),
+    {
+      what: 'the later topic to be committed',
+      timeoutMs: 60_000,
+      accept: (offsets) => offsets.length === 2 && offsets.every((offset) => offset === 1),
+    },
+  );
+  for (const key of ['first', 'second', 'third'])
+    t.regex(await scene.client.workflow.getHandle(`${scene.name}:${key}`).result(), /^handled/);
 });
 
 test('a topic that does not exist yet is waited for, and the others go on', async (t) => {
-  await using scene = await createScene({ partitions: 1, routes: `[{ id: 'here', topic: TOPIC, workflow: 'work' }, { id: 'later', topic: TOPIC + '.not-yet', workflow: 'work' }]` });
+  await using scene = await createScene({
+    partitions: 1,
+    routes: `[{ id: 'here', topic: TOPIC, workflow: 'work' }, { id: 'later', topic: TOPIC + '.not-yet', workflow: 'work' }]`,
+  });
   scene.worker();
   scene.bridge();
   await scene.produce([keyed('here')]);
@@ -32,7 +42,10 @@ test('a topic that does not exist yet is waited for, and the others go on', asyn
   const { brokers } = scene.stack.kafka;
   const later = await createTopic(brokers, `${scene.topic}.not-yet`, { partitions: 1 });
   await produce(brokers, later, [keyed('there')]);
-  const result = await until(() => scene.client.workflow.getHandle(`${scene.name}:there`).result(), { what: 'the later record', timeoutMs: 60_000 });
+  const result = await until(() => scene.client.workflow.getHandle(`${scene.name}:there`).result(), {
+    what: 'the later record',
+    timeoutMs: 60_000,
+  });
   t.regex(result as string, /^handled/);
 });
 
@@ -47,21 +60,35 @@ test('more than `quarantineLimit` bad records hold their route: its partition wa
   });
   scene.worker();
   const bridge = scene.bridge();
-  const broken = (n: number) => ({ ...keyed(`broken-${n}`, {}, 0), headers: { 'idempotency-key': `broken-${n}`, 'event-type': 'broken' } });
+  const broken = (n: number) => ({
+    ...keyed(`broken-${n}`, {}, 0),
+    headers: { 'idempotency-key': `broken-${n}`, 'event-type': 'broken' },
+  });
   await scene.produce(Array.from({ length: 30 }, (_, n) => broken(n)));
   await bridge.waitForOutput(/"alert":"quarantineLimit".*went into quarantine/);
   await scene.produce([keyed('behind', {}, 0), keyed('beside', {}, 1)]);
-  t.regex(await until(() => scene.client.workflow.getHandle(`${scene.name}:beside`).result() as Promise<string>, { what: 'the other partition' }), /^handled/);
+  t.regex(
+    await until(() => scene.client.workflow.getHandle(`${scene.name}:beside`).result() as Promise<string>, {
+      what: 'the other partition',
+    }),
+    /^handled/,
+  );
   const { brokers } = scene.stack.kafka;
   const committed = await until(() => committedOffsets(brokers, scene.groupId, scene.topic), {
     what: 'both partitions to be committed as far as they go',
-    accept: (offsets) => offsets.map(({ offset }) => String(offset)).toSorted((a, b) => a.localeCompare(b)).join() === '1,5',
+    accept: (offsets) =>
+      offsets
+        .map(({ offset }) => String(offset))
+        .toSorted((a, b) => a.localeCompare(b))
+        .join() === '1,5',
   });
   t.is(committed.length, 2);
   t.is((await scene.executions('WorkflowType = "ktbQuarantine"')).length, 5);
   // Mended, and started again: what waited in Kafka goes through.
   await bridge.term();
-  scene.reconfigure({ routes: `[{ id: 'broken', topic: TOPIC, eventType: 'broken', workflow: 'work' }, { id: 'work', topic: TOPIC, workflow: 'work' }]` });
+  scene.reconfigure({
+    routes: `[{ id: 'broken', topic: TOPIC, eventType: 'broken', workflow: 'work' }, { id: 'work', topic: TOPIC, workflow: 'work' }]`,
+  });
   scene.bridge('bridge-2');
   await scene.committedToEnd();
   await until(() => scene.executions('WorkflowType = "work" AND ExecutionStatus = "Completed"'), {
@@ -72,7 +99,9 @@ test('more than `quarantineLimit` bad records hold their route: its partition wa
 });
 
 test('a worker whose routes name a workflow or an activity that is not there ends with an error that names them', async (t) => {
-  await using scene = await createScene({ routes: `[{ topic: TOPIC, eventType: 'a', workflow: 'wokr' }, { topic: TOPIC, eventType: 'b', activity: 'handel' }]` });
+  await using scene = await createScene({
+    routes: `[{ topic: TOPIC, eventType: 'a', workflow: 'wokr' }, { topic: TOPIC, eventType: 'b', activity: 'handel' }]`,
+  });
   const worker = scene.worker();
   t.is((await worker.exited).code, 1);
   t.regex(worker.stderr, /KTB_WORKER: Expected route `.*:a` to name a workflow, got `wokr`; there are: work/);
@@ -89,21 +118,45 @@ test('CloudEvents, binary and structured, are routed by their type and keyed by 
   const bridge = scene.bridge();
   const binary = {
     value: '{"n":1}',
-    headers: { ce_specversion: '1.0', ce_id: 'one', ce_source: '/shop', ce_type: 'com.example.made', 'content-type': 'application/json' },
+    headers: {
+      ce_specversion: '1.0',
+      ce_id: 'one',
+      ce_source: '/shop',
+      ce_type: 'com.example.made',
+      'content-type': 'application/json',
+    },
   };
   const structured = {
-    value: JSON.stringify({ specversion: '1.0', id: 'two', source: '/shop', type: 'com.example.made', datacontenttype: 'application/json', data: { n: 2 } }),
+    value: JSON.stringify({
+      specversion: '1.0',
+      id: 'two',
+      source: '/shop',
+      type: 'com.example.made',
+      datacontenttype: 'application/json',
+      data: { n: 2 },
+    }),
     headers: { 'content-type': 'application/cloudevents+json' },
   };
   await scene.produce([binary, structured, binary]);
   await scene.committedToEnd();
-  const executions = await until(() => scene.executions('ExecutionStatus = "Completed"'), { what: 'both', accept: (seen) => seen.length === 2 });
-  const results = await Promise.all(executions.map(({ workflowId }) => scene.client.workflow.getHandle(workflowId).result()));
-  t.deepEqual((results as unknown[][]).toSorted((a, b) => Number(a[1]) - Number(b[1])), [
-    ['one', 1, 'com.example.made', '/shop#one'],
-    ['two', 2, 'com.example.made', '/shop#two'],
-  ]);
-  await until(() => countsOf(bridge), { what: 'the duplicate', accept: (counts) => counts['duplicate'] === 1 });
+  const executions = await until(() => scene.executions('ExecutionStatus = "Completed"'), {
+    what: 'both',
+    accept: (seen) => seen.length === 2,
+  });
+  const results = await Promise.all(
+    executions.map(({ workflowId }) => scene.client.workflow.getHandle(workflowId).result()),
+  );
+  t.deepEqual(
+    (results as unknown[][]).toSorted((a, b) => Number(a[1]) - Number(b[1])),
+    [
+      ['one', 1, 'com.example.made', '/shop#one'],
+      ['two', 2, 'com.example.made', '/shop#two'],
+    ],
+  );
+  await until(() => countsOf(bridge), {
+    what: 'the duplicate',
+    accept: (counts) => counts['duplicate'] === 1,
+  });
 });
 
 test('a payload codec is used alike by bridge, worker and quarantine: Temporal never sees the event', async (t) => {
@@ -123,7 +176,11 @@ const dataConverter = { payloadCodecs: [codec] };
   });
   scene.worker();
   scene.bridge();
-  const typed = (key: string, type: string) => ({ key, value: '{"secret":"sesame"}', headers: { 'idempotency-key': key, 'event-type': type } });
+  const typed = (key: string, type: string) => ({
+    key,
+    value: '{"secret":"sesame"}',
+    headers: { 'idempotency-key': key, 'event-type': type },
+  });
   await scene.produce([typed('w', 'w'), typed('a', 'a'), typed('q', 'unknown')]);
   await scene.committedToEnd();
   // As the server has them: this test's client has no codec, and could not read the memos.
@@ -133,13 +190,27 @@ const dataConverter = { payloadCodecs: [codec] };
       namespace: scene.client.options.namespace,
       query: `${query} = "${status}"`,
     });
-    return executions.map(({ execution }) => ({ workflowId: execution?.workflowId ?? '', runId: execution?.runId ?? '' }));
+    return executions.map(({ execution }) => ({
+      workflowId: execution?.workflowId ?? '',
+      runId: execution?.runId ?? '',
+    }));
   };
-  const completed = await until(() => list('Completed'), { what: 'two to complete', timeoutMs: 60_000, accept: (seen) => seen.length === 2 });
-  const failed = await until(() => list('Failed'), { what: 'the quarantine to fail', accept: (seen) => seen.length === 1 });
+  const completed = await until(() => list('Completed'), {
+    what: 'two to complete',
+    timeoutMs: 60_000,
+    accept: (seen) => seen.length === 2,
+  });
+  const failed = await until(() => list('Failed'), {
+    what: 'the quarantine to fail',
+    accept: (seen) => seen.length === 1,
+  });
   for (const { workflowId, runId } of [...completed, ...failed]) {
     const { events } = await scene.client.workflow.getHandle(workflowId, runId).fetchHistory();
-    const bytes = Buffer.concat((events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? []).map(({ data }) => Buffer.from(data ?? [])));
+    const bytes = Buffer.concat(
+      (events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? []).map(({ data }) =>
+        Buffer.from(data ?? []),
+      ),
+    );
     t.true(bytes.length > 0);
     t.false(bytes.includes('sesame'), workflowId);
   }
@@ -155,13 +226,29 @@ test('records are found by the search attributes KtbRecord, KtbKey, KtbRoute and
   scene.bridge();
   await scene.produce([keyed('sought'), { ...keyed('poison'), value: '{' }]);
   await scene.committedToEnd();
-  for (const query of [`KtbRecord = "${scene.topic}/0/0"`, `KtbKey = "sought" AND KtbRoute = "work"`, `KtbOffset = 0 AND KtbRoute = "work"`]) {
-    const found = await until(() => scene.executions(query), { what: query, accept: (seen) => seen.length === 1 });
+  for (const query of [
+    `KtbRecord = "${scene.topic}/0/0"`,
+    `KtbKey = "sought" AND KtbRoute = "work"`,
+    `KtbOffset = 0 AND KtbRoute = "work"`,
+  ]) {
+    const found = await until(() => scene.executions(query), {
+      what: query,
+      accept: (seen) => seen.length === 1,
+    });
     t.is(found[0]!.workflowId, `${scene.name}:sought`);
   }
-  const quarantined = await until(() => scene.executions(`KtbRecord = "${scene.topic}/0/1"`), { what: 'the quarantine', accept: (seen) => seen.length === 1 });
+  const quarantined = await until(() => scene.executions(`KtbRecord = "${scene.topic}/0/1"`), {
+    what: 'the quarantine',
+    accept: (seen) => seen.length === 1,
+  });
   t.is(quarantined[0]!.type, 'ktbQuarantine');
-  t.like(quarantined[0]!.memo, { subscription: scene.name, topic: scene.topic, partition: 0, offset: '1', reason: 'undecodable' });
+  t.like(quarantined[0]!.memo, {
+    subscription: scene.name,
+    topic: scene.topic,
+    partition: 0,
+    offset: '1',
+    reason: 'undecodable',
+  });
 });
 
 test('each call gets an AbortSignal that tells it when it is no longer wanted', async (t) => {
@@ -184,12 +271,19 @@ export async function waits(event, record, call) {
   scene.worker();
   scene.bridge();
   await scene.produce([keyed('cancelled')]);
-  await until(lines, { what: 'the call to begin', timeoutMs: 60_000, accept: (seen) => seen.includes('begun 1') });
+  await until(lines, {
+    what: 'the call to begin',
+    timeoutMs: 60_000,
+    accept: (seen) => seen.includes('begun 1'),
+  });
   await scene.client.workflow.getHandle(`${scene.name}:cancelled`).cancel();
   await until(lines, { what: 'the call to be told', accept: (seen) => seen.includes('told') });
-  const { status } = await until(() => scene.client.workflow.getHandle(`${scene.name}:cancelled`).describe(), {
-    what: 'the workflow to be cancelled',
-    accept: (it) => it.status.name === 'CANCELLED',
-  });
+  const { status } = await until(
+    () => scene.client.workflow.getHandle(`${scene.name}:cancelled`).describe(),
+    {
+      what: 'the workflow to be cancelled',
+      accept: (it) => it.status.name === 'CANCELLED',
+    },
+  );
   t.is(status.name, 'CANCELLED');
 });

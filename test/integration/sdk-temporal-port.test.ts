@@ -7,7 +7,11 @@ import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import { testStack, unique } from '../helpers/stack.js';
 import { connectTemporal } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
-import { startRequest, temporalPortContract, type PortUnderTest } from '../temporal/temporal-port-contract.js';
+import {
+  startRequest,
+  temporalPortContract,
+  type PortUnderTest,
+} from '../temporal/temporal-port-contract.js';
 
 async function configOf(): Promise<ResolvedConfig['temporal']> {
   const { address, namespace } = (await testStack()).temporal;
@@ -34,7 +38,8 @@ function open() {
     return {
       port,
       client,
-      terminate: async (workflowId: string) => void (await client.workflow.getHandle(workflowId).terminate('test')),
+      terminate: async (workflowId: string) =>
+        void (await client.workflow.getHandle(workflowId).terminate('test')),
     };
   })());
 }
@@ -61,7 +66,12 @@ test("a start of the user's own holds its ID with a request ID that is not of ou
 test("labels and the user's own search attributes are set where the namespace has them", async (t) => {
   const { port, client } = await open();
   const { searchAttributes } = await port.capabilities();
-  t.deepEqual([...searchAttributes].filter((name) => name.startsWith('Ktb')).sort(), ['KtbKey', 'KtbOffset', 'KtbRecord', 'KtbRoute']);
+  t.deepEqual([...searchAttributes].filter((name) => name.startsWith('Ktb')).sort(), [
+    'KtbKey',
+    'KtbOffset',
+    'KtbRecord',
+    'KtbRoute',
+  ]);
   const key = unique('key');
   const request = startRequest({
     labels: { record: 'orders/3/42', key, route: 'placed', offset: 42n },
@@ -87,8 +97,16 @@ test('a key of 10,000 bytes is bounded in its search attribute', async (t) => {
 });
 
 test('a server that is away is a systemic fault, and the port can be made meanwhile', async (t) => {
-  const port = new SdkTemporalPort({ ...(await configOf()), address: '127.0.0.1:1' }, { callTimeoutMs: 1000 });
-  for (const call of [port.start(startRequest()), port.describe('x'), port.backlog('x'), port.capabilities()]) {
+  const port = new SdkTemporalPort(
+    { ...(await configOf()), address: '127.0.0.1:1' },
+    { callTimeoutMs: 1000 },
+  );
+  for (const call of [
+    port.start(startRequest()),
+    port.describe('x'),
+    port.backlog('x'),
+    port.capabilities(),
+  ]) {
     const fault = await t.throwsAsync(call, { instanceOf: TemporalFault });
     t.is(fault?.kind, 'systemic');
   }
@@ -97,7 +115,12 @@ test('a server that is away is a systemic fault, and the port can be made meanwh
 
 test('a namespace that is missing is a systemic fault, of every call', async (t) => {
   const port = new SdkTemporalPort({ ...(await configOf()), namespace: unique('nowhere') });
-  for (const call of [port.start(startRequest()), port.describe('x'), port.backlog('x'), port.capabilities()]) {
+  for (const call of [
+    port.start(startRequest()),
+    port.describe('x'),
+    port.backlog('x'),
+    port.capabilities(),
+  ]) {
     const fault = await t.throwsAsync(call, { instanceOf: TemporalFault });
     t.is(fault?.kind, 'systemic');
     t.is(fault?.status, 'NOT_FOUND');
@@ -109,7 +132,10 @@ test("an event that can't be converted is rejected, and a codec that fails is sy
   const { port } = await open();
   const fault = await t.throwsAsync(port.start(startRequest({ args: [10n] })), { instanceOf: TemporalFault });
   t.is(fault?.kind, 'rejected');
-  const failing = { encode: () => Promise.reject(new Error('the key server is away')), decode: async () => [] };
+  const failing = {
+    encode: () => Promise.reject(new Error('the key server is away')),
+    decode: async () => [],
+  };
   const coded = new SdkTemporalPort({ ...(await configOf()), dataConverter: { payloadCodecs: [failing] } });
   const second = await t.throwsAsync(coded.start(startRequest()), { instanceOf: TemporalFault });
   t.is(second?.kind, 'systemic');

@@ -61,8 +61,10 @@ test('without an `idPrefix` the second subscription holds its route after twenty
   const quarantined = new Set(
     await Promise.all(
       held.map(async ({ workflowId, runId }) => {
-        const [input] = (await second.client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
-        const payload = input?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data ?? new Uint8Array();
+        const [input] =
+          (await second.client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
+        const payload =
+          input?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data ?? new Uint8Array();
         const { raw } = JSON.parse(Buffer.from(payload).toString()) as { raw: { key: string } };
         return Buffer.from(raw.key, 'base64').toString();
       }),

@@ -13,7 +13,10 @@ test('a consumer whose connection is half-open (bytes swallowed, no FIN) is noti
   t.timeout(300_000);
   const dataDir = mkdtempSync(join(tmpdir(), 'ktb-watchdog-'));
   const [listening, advertised] = [await freePort(), await freePort()];
-  await using proxy = await startTcpProxy({ target: { host: '127.0.0.1', port: listening }, port: advertised });
+  await using proxy = await startTcpProxy({
+    target: { host: '127.0.0.1', port: listening },
+    port: advertised,
+  });
   const broker = await startKafkaBroker({
     dataDir,
     extraListeners: [{ name: 'PROXIED', port: listening, advertisedPort: advertised }],
@@ -24,7 +27,11 @@ test('a consumer whose connection is half-open (bytes swallowed, no FIN) is noti
   });
   const { temporal } = await testStack();
   // The test produces and looks by the broker's own listener; the bridge knows the proxy's only.
-  await using scene = await createScene({ stack: { kafka: { brokers: broker.brokers }, temporal }, partitions: 1, config: 'watchdogMs: 3000,' });
+  await using scene = await createScene({
+    stack: { kafka: { brokers: broker.brokers }, temporal },
+    partitions: 1,
+    config: 'watchdogMs: 3000,',
+  });
   scene.worker();
   const bridge = scene.bridge('bridge', [], { KAFKA_BROKERS: `127.0.0.1:${advertised}` });
   await scene.produce([keyed('before')]);

@@ -22,7 +22,11 @@ async function open(): Promise<DeliveryUnderTest> {
   });
   opened.push(real);
   const port = new UnreliablePort(real);
-  return { delivery: workflowDelivery(port, { scope: { ...SCOPE, taskQueue } }).delivery, port, finish: () => undefined };
+  return {
+    delivery: workflowDelivery(port, { scope: { ...SCOPE, taskQueue } }).delivery,
+    port,
+    finish: () => undefined,
+  };
 }
 
 test.after.always(async () => {

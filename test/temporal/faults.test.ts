@@ -6,7 +6,11 @@ import { faultOf } from '../../bridge/temporal/faults.js';
 import { TemporalFault, type FaultKind } from '../../bridge/temporal/temporal-port.js';
 
 function grpc(code: status, details: string): ServiceError {
-  return Object.assign(new Error(`${code} ${status[code]}: ${details}`), { code, details, metadata: new Metadata() });
+  return Object.assign(new Error(`${code} ${status[code]}: ${details}`), {
+    code,
+    details,
+    metadata: new Metadata(),
+  });
 }
 
 /** As the SDK's client wraps what its connection throws. */
@@ -59,7 +63,11 @@ test('a request that is too large is oversized, whatever the status says', (t) =
 });
 
 test('an exhausted resource is no oversized request', (t) => {
-  for (const details of ['namespace rate limit exceeded', 'service rate limit exceeded', 'system is overloaded']) {
+  for (const details of [
+    'namespace rate limit exceeded',
+    'service rate limit exceeded',
+    'system is overloaded',
+  ]) {
     t.is(kindOf(wrapped(grpc(status.RESOURCE_EXHAUSTED, details))), 'systemic', details);
   }
 });

@@ -72,21 +72,48 @@ test('an ID of 255 bytes stays, and one of 256 ends in its hash', (t) => {
 
 test('the cut never falls into a character', (t) => {
   // 179 bytes and a character of two: it would be cut in its middle.
-  t.is(boundedId(`${'a'.repeat(179)}${'ä'.repeat(60)}`), `${'a'.repeat(179)}~5bb517a3befd7a8fdb06613532e2925952274a2d2dac19a1418ac710ca76f5a7`);
-  t.is(boundedId(`${'a'.repeat(178)}${'ä'.repeat(60)}`), `${'a'.repeat(178)}ä~aef140c04d7af07483ac1462b3e5d15ef504473063a5d4be7ac7d0d559159012`);
-  t.is(boundedId(`${'a'.repeat(177)}${'😀'.repeat(60)}`), `${'a'.repeat(177)}~e6396d94e1bfad03880077c13edb3382b97c1a043c4d90602ac35a4cc6b06aec`);
-  t.is(boundedId(`${'a'.repeat(176)}${'😀'.repeat(60)}`), `${'a'.repeat(176)}😀~acce2fd9d091e0e0cf15a1c477bb9fccac4a1b5af83c706d29b30113c91b1eaa`);
-  t.is(boundedId('€'.repeat(86)), `${'€'.repeat(60)}~f843d729140a5ebdab0d50326f31fb0804b828b0807e5f0f60b7e0ff90ae47f8`);
+  t.is(
+    boundedId(`${'a'.repeat(179)}${'ä'.repeat(60)}`),
+    `${'a'.repeat(179)}~5bb517a3befd7a8fdb06613532e2925952274a2d2dac19a1418ac710ca76f5a7`,
+  );
+  t.is(
+    boundedId(`${'a'.repeat(178)}${'ä'.repeat(60)}`),
+    `${'a'.repeat(178)}ä~aef140c04d7af07483ac1462b3e5d15ef504473063a5d4be7ac7d0d559159012`,
+  );
+  t.is(
+    boundedId(`${'a'.repeat(177)}${'😀'.repeat(60)}`),
+    `${'a'.repeat(177)}~e6396d94e1bfad03880077c13edb3382b97c1a043c4d90602ac35a4cc6b06aec`,
+  );
+  t.is(
+    boundedId(`${'a'.repeat(176)}${'😀'.repeat(60)}`),
+    `${'a'.repeat(176)}😀~acce2fd9d091e0e0cf15a1c477bb9fccac4a1b5af83c706d29b30113c91b1eaa`,
+  );
+  t.is(
+    boundedId('€'.repeat(86)),
+    `${'€'.repeat(60)}~f843d729140a5ebdab0d50326f31fb0804b828b0807e5f0f60b7e0ff90ae47f8`,
+  );
   // 127 characters of two bytes and one: 255.
   const fits = `${'ä'.repeat(127)}a`;
   t.is(boundedId(fits), fits);
 });
 
 test('request IDs: value, coordinates, subscription and route, hashed', (t) => {
-  t.is(startRequestId('shop', 'placed', AT, Buffer.from('{"id":1}')), 'v1:4a3fd70a864ff8a09d9334e61dd28a82:72b64affb45fe848:8d9001d32c6a703d:f41690bb3447338e');
-  t.is(startRequestId('shop', 'placed', AT, null), 'v1:74234e98afe7498fb5daf1f36ac2d78a:72b64affb45fe848:8d9001d32c6a703d:f41690bb3447338e');
-  t.is(startRequestId('shop', 'placed', AT, Buffer.alloc(0)), 'v1:03a5afeabc5c885c32e5cc057dfaa6c0:72b64affb45fe848:8d9001d32c6a703d:f41690bb3447338e');
-  t.is(startRequestId('shop', '', AT, Buffer.from([0xff, 0x00])), 'v1:d0df901a94b51dcef33f867dbcd23ff9:72b64affb45fe848:8d9001d32c6a703d:e3b0c44298fc1c14');
+  t.is(
+    startRequestId('shop', 'placed', AT, Buffer.from('{"id":1}')),
+    'v1:4a3fd70a864ff8a09d9334e61dd28a82:72b64affb45fe848:8d9001d32c6a703d:f41690bb3447338e',
+  );
+  t.is(
+    startRequestId('shop', 'placed', AT, null),
+    'v1:74234e98afe7498fb5daf1f36ac2d78a:72b64affb45fe848:8d9001d32c6a703d:f41690bb3447338e',
+  );
+  t.is(
+    startRequestId('shop', 'placed', AT, Buffer.alloc(0)),
+    'v1:03a5afeabc5c885c32e5cc057dfaa6c0:72b64affb45fe848:8d9001d32c6a703d:f41690bb3447338e',
+  );
+  t.is(
+    startRequestId('shop', '', AT, Buffer.from([0xff, 0x00])),
+    'v1:d0df901a94b51dcef33f867dbcd23ff9:72b64affb45fe848:8d9001d32c6a703d:e3b0c44298fc1c14',
+  );
 });
 
 test('each part of a request ID hangs on its own input, and on nothing else', (t) => {
@@ -94,9 +121,17 @@ test('each part of a request ID hangs on its own input, and on nothing else', (t
   const parts = parseRequestId(startRequestId('shop', 'placed', AT, value))!;
   const with_ = (name: string, route: string, at: Coordinates, bytes: Buffer | null) =>
     parseRequestId(startRequestId(name, route, at, bytes))!;
-  t.like(with_('shop', 'placed', AT, Buffer.from('w')), { ...parts, value: with_('a', 'b', AT, Buffer.from('w')).value });
+  t.like(with_('shop', 'placed', AT, Buffer.from('w')), {
+    ...parts,
+    value: with_('a', 'b', AT, Buffer.from('w')).value,
+  });
   t.not(with_('shop', 'placed', AT, Buffer.from('w')).value, parts.value);
-  for (const at of [{ ...AT, topic: 'o' }, { ...AT, partition: 4 }, { ...AT, offset: 43n }, { ...AT, timestampMs: 1 }]) {
+  for (const at of [
+    { ...AT, topic: 'o' },
+    { ...AT, partition: 4 },
+    { ...AT, offset: 43n },
+    { ...AT, timestampMs: 1 },
+  ]) {
     const other = with_('shop', 'placed', at, value);
     t.not(other.coordinates, parts.coordinates);
     t.deepEqual({ ...other, coordinates: '' }, { ...parts, coordinates: '' });
@@ -111,7 +146,13 @@ test('each part of a request ID hangs on its own input, and on nothing else', (t
 
 test('a tombstone and an empty value differ, and so does a value that spells null', (t) => {
   const valueOf = (bytes: Buffer | null) => parseRequestId(startRequestId('s', 'r', AT, bytes))!.value;
-  const values = [null, Buffer.alloc(0), Buffer.from('null'), Buffer.from('value:'), Buffer.from('value:null')].map(valueOf);
+  const values = [
+    null,
+    Buffer.alloc(0),
+    Buffer.from('null'),
+    Buffer.from('value:'),
+    Buffer.from('value:null'),
+  ].map(valueOf);
   t.is(new Set(values).size, values.length);
 });
 
@@ -158,7 +199,11 @@ test('no ID is longer than 255 bytes, whatever it is made of', (t) => {
     fc.property(texts, texts, texts, sources, coordinates, (prefix, route, text, source, at) => {
       const recordKey: RecordKey = source === 'coordinates' ? NO_KEY : key(source, text);
       const scope = { name: 'n'.repeat(64), idPrefix: prefix };
-      for (const id of [recordWorkflowId(scope, route, recordKey, at), quarantineWorkflowId(scope, at), boundedId(text)]) {
+      for (const id of [
+        recordWorkflowId(scope, route, recordKey, at),
+        quarantineWorkflowId(scope, at),
+        boundedId(text),
+      ]) {
         const bytes = Buffer.byteLength(id);
         if (bytes > 255) throw new Error(`${bytes} bytes: ${id}`);
         if (id.includes('\ufffd') && ![prefix, route, text].some((one) => one.includes('\ufffd')))
@@ -175,7 +220,7 @@ test('different inputs have different IDs, also where only their ends differ', (
   fc.assert(
     fc.property(heads, texts, texts, (head, one, other) => {
       fc.pre(one !== other);
-      return boundedId(head + one) !== boundedId(head + other) && (boundedId(one) !== boundedId(other));
+      return boundedId(head + one) !== boundedId(head + other) && boundedId(one) !== boundedId(other);
     }),
     { numRuns: 1000 },
   );

@@ -108,7 +108,9 @@ export function temporalPortContract(test: TestFn, open: () => Promise<PortUnder
   test('the longest ID that we give is taken as it is', async (t) => {
     const { port } = await open();
     const prefix = unique('long');
-    const workflowId = boundedId(`${prefix}${'ä'.repeat(Math.floor((255 - prefix.length) / 2))}x`.slice(0, -1));
+    const workflowId = boundedId(
+      `${prefix}${'ä'.repeat(Math.floor((255 - prefix.length) / 2))}x`.slice(0, -1),
+    );
     t.true(Buffer.byteLength(workflowId) >= 254);
     const { runId } = await port.start(startRequest({ workflowId }));
     t.like(await port.describe(workflowId), { workflowId, runId });

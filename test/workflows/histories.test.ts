@@ -1,6 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  Runtime,
+  Worker,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
 import test from 'ava';
 
 /** One folder for each release: histories of our own workflows, recorded on a real server. */
@@ -21,7 +27,10 @@ const histories = readdirSync(folder).flatMap((release) =>
 
 test('there are recorded histories of every workflow type of ours', (t) => {
   for (const type of ['ktbActivityRoute', 'ktbQuarantine']) {
-    t.true(histories.some(({ file }) => file.startsWith(type)), type);
+    t.true(
+      histories.some(({ file }) => file.startsWith(type)),
+      type,
+    );
   }
 });
 

@@ -14,7 +14,11 @@ export async function shipOrder(order: OrderPlaced, reservation: string, key: st
 }
 
 /** The activity route's function: it is called once for each payment, and again only if it fails or its worker dies. */
-export async function recordPayment(payment: PaymentReceived, record: RecordInfo, call: HandlerCall): Promise<string> {
+export async function recordPayment(
+  payment: PaymentReceived,
+  record: RecordInfo,
+  call: HandlerCall,
+): Promise<string> {
   if (payment.trouble === 'bank-slow' && call.attempt <= 2) throw new Error('The bank does not answer');
   if (payment.trouble === 'card-stolen') {
     throw ApplicationFailure.create({ message: 'The card was reported stolen', type: 'CardStolen' });

@@ -22,10 +22,23 @@ export async function idleCpu({ seconds }: IdleOptions): Promise<IdleReport> {
   await worker.term();
   const elapsed = (since: number) => (performance.now() - since) / 1000;
   const warm = performance.now();
-  await until(() => elapsed(warm), { what: 'start-up to be over', timeoutMs: 60_000, accept: (passed) => passed >= 10 });
+  await until(() => elapsed(warm), {
+    what: 'start-up to be over',
+    timeoutMs: 60_000,
+    accept: (passed) => passed >= 10,
+  });
   const begun = performance.now();
   const before = cpuSeconds(bridge.pid);
-  await until(() => elapsed(begun), { what: 'it to be watched', timeoutMs: (seconds + 60) * 1000, everyMs: 1_000, accept: (passed) => passed >= seconds });
+  await until(() => elapsed(begun), {
+    what: 'it to be watched',
+    timeoutMs: (seconds + 60) * 1000,
+    everyMs: 1_000,
+    accept: (passed) => passed >= seconds,
+  });
   const used = cpuSeconds(bridge.pid) - before;
-  return { seconds, cpuSeconds: Math.round(used * 100) / 100, share: Math.round((used / elapsed(begun)) * 10_000) / 10_000 };
+  return {
+    seconds,
+    cpuSeconds: Math.round(used * 100) / 100,
+    share: Math.round((used / elapsed(begun)) * 10_000) / 10_000,
+  };
 }

@@ -53,7 +53,11 @@ export async function memoryUnderBacklog(options: MemoryOptions): Promise<Memory
   }
   await bridge.waitForOutput(/"gates":\["backlog"\]/, 300_000);
   const held = performance.now();
-  await until(() => performance.now() - held, { what: 'it to be watched', timeoutMs: watchMs + 60_000, accept: (ms) => ms >= watchMs });
+  await until(() => performance.now() - held, {
+    what: 'it to be watched',
+    timeoutMs: watchMs + 60_000,
+    accept: (ms) => ms >= watchMs,
+  });
   watching = false;
   await watch;
   const counts = [...bridge.stderr.matchAll(/"outcomes":\{"started":(\d+)/g)].at(-1)?.[1];

@@ -43,7 +43,10 @@ export async function once(options: OnceOptions): Promise<OnceReport> {
   const produced: { key: string; event: WorkEvent; partition: number }[] = [];
   const unique: { key: string; event: WorkEvent; partition: number }[] = [];
   for (let n = 0; n < records; n++) {
-    const again = unique.length > 0 && random() < options.duplicates ? unique[Math.floor(random() * unique.length)] : undefined;
+    const again =
+      unique.length > 0 && random() < options.duplicates
+        ? unique[Math.floor(random() * unique.length)]
+        : undefined;
     const one = again ?? { key: `k${n}`, event: { n }, partition: n % partitions };
     if (!again) unique.push(one);
     produced.push(one);
@@ -67,7 +70,11 @@ export async function once(options: OnceOptions): Promise<OnceReport> {
     }
   })();
   // Strikes hit work, not the start of processes.
-  await until(() => scene.handled().calls.length, { what: 'the first handler calls', timeoutMs: 120_000, accept: (calls) => calls >= 10 });
+  await until(() => scene.handled().calls.length, {
+    what: 'the first handler calls',
+    timeoutMs: 120_000,
+    accept: (calls) => calls >= 10,
+  });
 
   const strike = (seedOf: number, among: Set<StartedProcess>, revive: () => void, times: number) =>
     killLoop({

@@ -29,7 +29,12 @@ export interface OutageReport {
 /** A third of the records before, a third during (where Kafka is there), a third after: nothing lost, nothing quarantined. */
 export async function outage(options: OutageOptions): Promise<OutageReport> {
   const { stack, who, how, forMs, records, timeoutMs } = options;
-  await using scene = await createScene({ stack, partitions: 4, kafka: 'sessionTimeoutMs: 10000,', config: 'circuit: { halfOpenAfterMs: 2000 },' });
+  await using scene = await createScene({
+    stack,
+    partitions: 4,
+    kafka: 'sessionTimeoutMs: 10000,',
+    config: 'circuit: { halfOpenAfterMs: 2000 },',
+  });
   const all = Array.from({ length: records }, (_, n) => ({ key: `k${n}`, event: { n }, partition: n % 4 }));
   const third = Math.floor(records / 3);
   const send = (from: number, to: number) =>
@@ -37,7 +42,11 @@ export async function outage(options: OutageOptions): Promise<OutageReport> {
   scene.bridge();
   let worker = scene.worker();
   await send(0, third);
-  await until(() => scene.handled().calls.length, { what: 'the first handler calls', timeoutMs: 120_000, accept: (calls) => calls >= 5 });
+  await until(() => scene.handled().calls.length, {
+    what: 'the first handler calls',
+    timeoutMs: 120_000,
+    accept: (calls) => calls >= 5,
+  });
 
   const servers = { kafka: stack.kafka.server!, temporal: stack.temporal.server! };
   for (const one of who) {
@@ -48,7 +57,12 @@ export async function outage(options: OutageOptions): Promise<OutageReport> {
   const since = performance.now();
   // Kafka's own clients wait, too: what is sent during the outage is there when it is over.
   const during = who.includes('kafka') ? undefined : send(third, 2 * third);
-  await until(() => performance.now() - since, { what: 'the outage to last', timeoutMs: forMs + 60_000, everyMs: 100, accept: (ms) => ms >= forMs });
+  await until(() => performance.now() - since, {
+    what: 'the outage to last',
+    timeoutMs: forMs + 60_000,
+    everyMs: 100,
+    accept: (ms) => ms >= forMs,
+  });
   await Promise.all(
     who.map(async (one) => {
       if (one === 'worker') {
@@ -63,19 +77,25 @@ export async function outage(options: OutageOptions): Promise<OutageReport> {
   await send(during === undefined ? third : 2 * third, records);
   await scene.committedToEnd(timeoutMs);
   const recoveredMs = Math.round(performance.now() - over);
-  const executions = await until(() => scene.executions('WorkflowType = "work" AND ExecutionStatus = "Completed"'), {
-    what: `${records} completed executions`,
-    timeoutMs,
-    everyMs: 500,
-    accept: (seen) => seen.length >= records,
-  });
+  const executions = await until(
+    () => scene.executions('WorkflowType = "work" AND ExecutionStatus = "Completed"'),
+    {
+      what: `${records} completed executions`,
+      timeoutMs,
+      everyMs: 500,
+      accept: (seen) => seen.length >= records,
+    },
+  );
   const prefix = `${scene.name}:`;
   return {
     who: who.join(' and '),
     how,
     forMs,
     recoveredMs,
-    quarantined: await countExecutions(scene.client, `TaskQueue = "${scene.taskQueue}-ktb" AND WorkflowType = "ktbQuarantine"`),
+    quarantined: await countExecutions(
+      scene.client,
+      `TaskQueue = "${scene.taskQueue}-ktb" AND WorkflowType = "ktbQuarantine"`,
+    ),
     verdict: verdict({
       produced: all.map(({ key }) => ({ key })),
       handled: scene.handled().calls,

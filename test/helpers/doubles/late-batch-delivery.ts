@@ -56,7 +56,8 @@ export class LateBatchDelivery implements Delivery {
 
   /** Settles so many, from the end of the log to its beginning. */
   settle(count = Infinity): void {
-    for (const { settle } of this.#settling.splice(-Math.min(count, this.#settling.length)).reverse()) settle();
+    for (const { settle } of this.#settling.splice(-Math.min(count, this.#settling.length)).reverse())
+      settle();
   }
 
   /** Settles these. */

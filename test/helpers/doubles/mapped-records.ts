@@ -2,7 +2,12 @@ import { resolveConfig } from '../../../bridge/config/resolve.js';
 import type { ResolvedRoute } from '../../../bridge/config/resolved.js';
 import type { Route } from '../../../bridge/config/types.js';
 import type { StartScope } from '../../../bridge/delivery/record-start.js';
-import type { DeliverableRecord, FilteredRecord, PoisonRecord, RecordKey } from '../../../bridge/intake/mapped-record.js';
+import type {
+  DeliverableRecord,
+  FilteredRecord,
+  PoisonRecord,
+  RecordKey,
+} from '../../../bridge/intake/mapped-record.js';
 import { recordInfo, type SourceRecord } from '../../../bridge/record.js';
 
 export function sourceRecord(fields: Partial<SourceRecord> = {}): SourceRecord {
@@ -22,7 +27,12 @@ export function sourceRecord(fields: Partial<SourceRecord> = {}): SourceRecord {
 
 /** A route as the configuration gives it. @default a workflow route of the topic `orders`, called `placed` */
 export function routeOf(fields: Partial<Route> = {}): ResolvedRoute {
-  const route = { id: 'placed', topic: 'orders', ...('activity' in fields ? {} : { workflow: 'nobodyRunsThis' }), ...fields };
+  const route = {
+    id: 'placed',
+    topic: 'orders',
+    ...('activity' in fields ? {} : { workflow: 'nobodyRunsThis' }),
+    ...fields,
+  };
   const config = resolveConfig(
     {
       name: 'orders',
@@ -35,7 +45,12 @@ export function routeOf(fields: Partial<Route> = {}): ResolvedRoute {
   return config.routes[0]!;
 }
 
-export const SCOPE: StartScope = { name: 'orders', idPrefix: '', taskQueue: 'orders', keySearchAttribute: 'plain' };
+export const SCOPE: StartScope = {
+  name: 'orders',
+  idPrefix: '',
+  taskQueue: 'orders',
+  keySearchAttribute: 'plain',
+};
 
 export interface DeliverableFields {
   readonly source?: Partial<SourceRecord>;
@@ -50,7 +65,8 @@ const ROUTE = routeOf();
 export function deliverable(fields: DeliverableFields = {}): DeliverableRecord {
   const source = sourceRecord(fields.source);
   const text = fields.key === undefined ? `key-${source.offset}` : fields.key;
-  const key: RecordKey = text === null ? { source: 'coordinates', text: undefined } : { source: 'header', text };
+  const key: RecordKey =
+    text === null ? { source: 'coordinates', text: undefined } : { source: 'header', text };
   return {
     kind: 'deliver',
     source,
@@ -62,7 +78,9 @@ export function deliverable(fields: DeliverableFields = {}): DeliverableRecord {
   };
 }
 
-export function poison(fields: Partial<Omit<PoisonRecord, 'source'>> & { readonly source?: Partial<SourceRecord> } = {}): PoisonRecord {
+export function poison(
+  fields: Partial<Omit<PoisonRecord, 'source'>> & { readonly source?: Partial<SourceRecord> } = {},
+): PoisonRecord {
   return {
     kind: 'quarantine',
     route: undefined,

@@ -26,18 +26,21 @@ export class Notes implements DeliveryObserver {
   readonly wrong: string[] = [];
 
   accepted(record: MappedRecord): void {
-    if (this.of(record).length > 0) this.wrong.push(`${record.source.offset} accepted after ${this.of(record).join(', ')}`);
+    if (this.of(record).length > 0)
+      this.wrong.push(`${record.source.offset} accepted after ${this.of(record).join(', ')}`);
     this.words.push({ word: 'accepted', record });
   }
 
   settled(record: MappedRecord, settlement: Settlement): void {
-    if (this.of(record).join() !== 'accepted') this.wrong.push(`${record.source.offset} settled after ${this.of(record).join(', ')}`);
+    if (this.of(record).join() !== 'accepted')
+      this.wrong.push(`${record.source.offset} settled after ${this.of(record).join(', ')}`);
     this.words.push({ word: 'settled', record });
     this.settlements.set(record, settlement);
   }
 
   returned(record: MappedRecord): void {
-    if (this.of(record).length > 0) this.wrong.push(`${record.source.offset} returned after ${this.of(record).join(', ')}`);
+    if (this.of(record).length > 0)
+      this.wrong.push(`${record.source.offset} returned after ${this.of(record).join(', ')}`);
     this.words.push({ word: 'returned', record });
   }
 

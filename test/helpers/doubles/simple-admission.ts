@@ -1,4 +1,9 @@
-import type { AcquireOptions, Admission, AdmissionState, Permit } from '../../../bridge/admission/admission.js';
+import type {
+  AcquireOptions,
+  Admission,
+  AdmissionState,
+  Permit,
+} from '../../../bridge/admission/admission.js';
 
 interface Waiter extends AcquireOptions {
   readonly admit: () => void;
@@ -65,7 +70,12 @@ export class SimpleAdmission implements Admission {
   }
 
   state(): AdmissionState {
-    return { limit: this.#limit, inFlight: this.#inFlight, waiting: this.#waiters.length, holds: [...this.#holds] };
+    return {
+      limit: this.#limit,
+      inFlight: this.#inFlight,
+      waiting: this.#waiters.length,
+      holds: [...this.#holds],
+    };
   }
 
   #look(): void {
@@ -81,6 +91,7 @@ export class SimpleAdmission implements Admission {
 }
 
 function checked(limit: number): number {
-  if (!Number.isInteger(limit) || limit < 1) throw new RangeError(`Expected \`limit\` to be at least 1, got ${limit}`);
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new RangeError(`Expected \`limit\` to be at least 1, got ${limit}`);
   return limit;
 }

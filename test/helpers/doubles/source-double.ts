@@ -20,7 +20,10 @@ const textOf = ({ topic, partition }: TopicPartition): string => `${topic}/${par
 /** Kafka with one consumer group of one member, in memory: it fetches when it is told to, as `KafkaSource` does. */
 export class SourceDouble implements RecordSource {
   readonly #logs = new Map<string, Log>();
-  readonly #committed = new Map<string, { readonly at: TopicPartition; readonly position: bigint; readonly metadata: string }>();
+  readonly #committed = new Map<
+    string,
+    { readonly at: TopicPartition; readonly position: bigint; readonly metadata: string }
+  >();
   readonly #positions = new Map<string, bigint>();
   readonly #paused = new Set<string>();
   #assigned: readonly TopicPartition[] = [];
@@ -67,12 +70,15 @@ export class SourceDouble implements RecordSource {
   assign(partitions: readonly TopicPartition[], rejoined = false): void {
     const listener = this.#listener!;
     this.#assigned = partitions;
-    const kept = new Map(listener.assigned(partitions, rejoined).map((wish) => [textOf(wish), wish.position]));
+    const kept = new Map(
+      listener.assigned(partitions, rejoined).map((wish) => [textOf(wish), wish.position]),
+    );
     this.#paused.clear();
     for (const at of partitions) {
       const key = textOf(at);
       const { start, end } = this.#log(at);
-      const position = kept.get(key) ?? listener.placed(at, this.#committed.get(key)?.position, { ...at, start, end });
+      const position =
+        kept.get(key) ?? listener.placed(at, this.#committed.get(key)?.position, { ...at, start, end });
       if (position === undefined) this.#paused.add(key);
       else this.#positions.set(key, position);
       if (listener.shouldPause(at)) this.#paused.add(key);
@@ -145,10 +151,14 @@ export class SourceDouble implements RecordSource {
   }
 
   async logs(topics: readonly string[]): Promise<readonly PartitionLog[]> {
-    return [...this.#logs.values()].filter(({ at }) => topics.includes(at.topic)).map(({ at }) => this.logOf(at));
+    return [...this.#logs.values()]
+      .filter(({ at }) => topics.includes(at.topic))
+      .map(({ at }) => this.logOf(at));
   }
 
-  async committed(topics: readonly string[]): Promise<readonly (CommitEntry & { readonly metadata: string })[]> {
+  async committed(
+    topics: readonly string[],
+  ): Promise<readonly (CommitEntry & { readonly metadata: string })[]> {
     return [...this.#committed.values()]
       .filter(({ at }) => topics.includes(at.topic))
       .map(({ at, position, metadata }) => ({ ...at, position, metadata }));

@@ -35,7 +35,8 @@ class MemoryTemporal implements TemporalPort {
     if (bytes > this.blobSizeLimitBytes) {
       throw new TemporalFault('oversized', `Expected at most ${this.blobSizeLimitBytes} bytes, got ${bytes}`);
     }
-    if (Buffer.byteLength(request.workflowId) > 1000) throw new TemporalFault('rejected', 'WorkflowId length exceeds limit');
+    if (Buffer.byteLength(request.workflowId) > 1000)
+      throw new TemporalFault('rejected', 'WorkflowId length exceeds limit');
     const holder = this.executions.get(request.workflowId);
     if (holder) {
       if (holder.requestId === request.requestId) return { kind: 'started', runId: holder.runId };
@@ -72,7 +73,8 @@ class MemoryTemporal implements TemporalPort {
 
   async history(workflowId: string, runId: string): Promise<readonly HistoryEvent[]> {
     const found = this.executions.get(workflowId);
-    if (!found || found.runId !== runId) throw new TemporalFault('systemic', 'There is no such execution', { status: 'NOT_FOUND' });
+    if (!found || found.runId !== runId)
+      throw new TemporalFault('systemic', 'There is no such execution', { status: 'NOT_FOUND' });
     return eventsOf(found);
   }
 
@@ -164,7 +166,9 @@ function eventsOf(execution: Execution): readonly HistoryEvent[] {
   return [
     { eventId: 1, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_STARTED' },
     { eventId: 2, type: 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED' },
-    ...(execution.status === 'running' ? [] : [{ eventId: 3, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED' }]),
+    ...(execution.status === 'running'
+      ? []
+      : [{ eventId: 3, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED' }]),
   ];
 }
 

@@ -103,7 +103,9 @@ export class UnreliablePort implements TemporalPort {
   async #through<T>(call: PortCall, id: string, run: () => Promise<T>): Promise<T> {
     this.calls.push({ call, id });
     await this.#gate;
-    const failure = this.#failures.find((one) => one.left > 0 && one.calls.includes(call) && one.matching(id));
+    const failure = this.#failures.find(
+      (one) => one.left > 0 && one.calls.includes(call) && one.matching(id),
+    );
     if (failure) failure.left--;
     if (failure && !failure.afterwards) throw failure.fault();
     const result = await run();

@@ -1,0 +1,187 @@
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { startKafkaBroker } from '../../bridge/local-stack/kafka-broker.js';
+import { createScene, keyed } from '../faults/scene.js';
+import { startKtb } from '../faults/process.js';
+import { committedOffsets, kafkaClient } from '../helpers/kafka.js';
+import { testStack } from '../helpers/stack.js';
+import { until } from '../helpers/until.js';
+
+/** Stands in passwords, keys, tokens and headers of connections. Nothing that is written may hold it. */
+const CANARY = 'canary-3f9c2b7e51';
+/** Stands in a record's own header: a handler gets it, a log does not. */
+const RECORD_CANARY = 'record-canary-77d1';
+/** The forms in which a secret travels: as it is, and as HTTP's and SASL's base64 of a user and it. */
+const FORMS = [CANARY, base64(`me:${CANARY}`), base64(`\0me\0${CANARY}`), base64(CANARY)].map((form) =>
+  form.replace(/=+$/, ''),
+);
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+test('secrets of the configuration appear in no log, error, crash, workflow input, memo or commit', async (t) => {
+  t.timeout(240_000);
+  // It refuses the credentials, so that they have been sent, and a message is made of its answer.
+  const asked: (string | undefined)[] = [];
+  const registry = createHttpServer((request, response) => {
+    asked.push(request.headers.authorization);
+    response
+      .writeHead(401, { 'content-type': 'application/json' })
+      .end('{"error_code":401,"message":"who are you?"}');
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => void registry.close());
+  await new Promise((resolve) => registry.once('listening', resolve));
+  const { port } = registry.address() as AddressInfo;
+  await using scene = await createScene({
+    partitions: 1,
+    routes: `[
+      { id: 'registry', topic: TOPIC, eventType: 'registry', workflow: 'work', decoder: { type: 'schema-registry', url: 'http://127.0.0.1:${port}/', auth: { username: 'me', password: '${CANARY}' }, timeoutMs: 500 } },
+      { id: 'work', topic: TOPIC, workflow: 'work' },
+    ]`,
+  });
+  // Everything works, with a secret in the environment and in the gRPC metadata.
+  const env = { TEMPORAL_GRPC_META_AUTHORIZATION: `Bearer ${CANARY}` };
+  const written: string[] = [];
+  const worker = scene.worker('worker', env);
+  const bridge = scene.bridge('bridge', ['--log-level', 'debug'], env);
+  await scene.produce([
+    { ...keyed('ok'), headers: { 'idempotency-key': 'ok', authorization: RECORD_CANARY } },
+    { ...keyed('poison'), value: '{' },
+    {
+      partition: 0,
+      key: null,
+      value: Buffer.from([0, 0, 0, 0, 1, 2]),
+      headers: { 'event-type': 'registry', 'idempotency-key': 'waits' },
+    },
+  ]);
+  await bridge.waitForOutput(/waits for its decoder/);
+  await until(async () => (await scene.executions()).length, {
+    what: 'a workflow and a quarantine',
+    accept: (count) => count === 2,
+  });
+  t.is(asked[0], `Basic ${base64(`me:${CANARY}`)}`);
+  // A crash of each.
+  await bridge.kill();
+  worker.signal('SIGABRT');
+  await worker.exited;
+  written.push(bridge.output, worker.output);
+
+  // Connections that fail, with the secret in them.
+  const failing = [
+    {
+      name: 'sasl',
+      text: `kafka: { sasl: { mechanism: 'plain', username: 'me', password: '${CANARY}' } }`,
+      wait: /does not answer; waiting|away|joined/,
+    },
+    { name: 'tls', text: `kafka: { ssl: { key: '${CANARY}', cert: '${CANARY}' } }`, wait: /./ },
+    { name: 'api-key', text: `temporal: { apiKey: '${CANARY}' }`, wait: /does not answer; waiting|joined/ },
+    { name: 'wrong-place', text: `kafka: { sasl: '${CANARY}', password: '${CANARY}' }`, wait: /KTB_CONFIG/ },
+    { name: 'wrong-type', text: `temporal: { apiKey: ['${CANARY}'] }`, wait: /KTB_CONFIG/ },
+    {
+      name: 'client-key',
+      text: `temporal: { tls: { clientCertPair: { crt: Buffer.from('${CANARY}'), key: Buffer.from('${CANARY}') } } }`,
+      wait: /./,
+    },
+    // A defect of the user's code that nobody catches: Node shows the line that threw, and nothing of the configuration.
+    {
+      name: 'uncaught',
+      text: `kafka: { sasl: { mechanism: 'plain', username: 'me', password: '${CANARY}' } };\nsetTimeout(() => {\n  throw new Error('nobody catches this');\n}, 3_000);\n({`,
+      wait: /nobody catches this/,
+    },
+    {
+      name: 'syntax',
+      text: `kafka: { sasl: { mechanism: 'plain', password: '${CANARY}'' } }`,
+      wait: /KTB_CONFIG/,
+    },
+  ];
+  for (const { name, text, wait } of failing) {
+    const config = scene.project.write(
+      `${name}.config.ts`,
+      `import config from './temporal.config.ts';\nconst change = { ${text} };\nexport default { ...config, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, { ...config[key], ...value }])) };\n`,
+    );
+    const process = startKtb(name, ['bridge', '--log-level', 'debug'], { config, cwd: scene.project.dir });
+    await process.waitForOutput(wait, 60_000).catch(() => undefined);
+    await process.kill();
+    t.true(process.output.length > 0, `${name} said something`);
+    written.push(process.output);
+  }
+
+  for (const file of readdirSync(scene.project.dir).filter((name) => name.endsWith('.log')))
+    written.push(readFileSync(join(scene.project.dir, file), 'utf8'));
+  const histories: string[] = [];
+  for (const { workflowId, runId, memo } of await scene.executions()) {
+    const history = await scene.client.workflow.getHandle(workflowId, runId).fetchHistory();
+    histories.push(JSON.stringify(memo), ...payloads(history));
+  }
+  const commits = JSON.stringify(
+    (await committedOffsets(scene.stack.kafka.brokers, scene.groupId, scene.topic)).map(
+      ({ metadata }) => metadata,
+    ),
+  );
+  for (const text of [...written, ...histories, commits])
+    t.false(text.includes(CANARY), context(text, CANARY));
+  for (const text of written) t.false(text.includes(RECORD_CANARY), context(text, RECORD_CANARY));
+  // The counter-proof: this search does find what is there.
+  t.true(
+    histories.some((text) => text.includes(RECORD_CANARY)),
+    "a record's headers reach its handler",
+  );
+});
+
+test('neither bridge nor worker listens on any port', async (t) => {
+  await using scene = await createScene({ partitions: 1 });
+  const bridge = scene.bridge();
+  const worker = scene.worker();
+  await bridge.waitForOutput(/joined the group/, 120_000);
+  await worker.waitForOutput(/"msg":"polling"/, 120_000);
+  for (const { name, pid } of [bridge, worker]) t.deepEqual(listening(pid), [], name);
+  // The counter-proof: a port that is listened on is seen.
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  t.is(listening(process.pid).length, 1);
+  server.close();
+});
+
+/** All payloads of a history, as text: what the UI would show. */
+function payloads(history: unknown): string[] {
+  const texts: string[] = [];
+  const visit = (value: unknown): void => {
+    if (value instanceof Uint8Array) texts.push(Buffer.from(value).toString());
+    else if (Array.isArray(value)) value.forEach(visit);
+    else if (typeof value === 'object' && value !== null) Object.values(value).forEach(visit);
+    else if (typeof value === 'string') texts.push(value);
+  };
+  visit(history);
+  return texts;
+}
+
+function context(text: string, canary: string): string {
+  const at = text.indexOf(canary);
+  return at === -1 ? '' : `found in: ${text.slice(Math.max(0, at - 200), at + 60)}`;
+}
+
+/** The sockets in state LISTEN that a process holds, from /proc. */
+function listening(pid: number): string[] {
+  const inodes = new Set<string>();
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
+      if (inode !== undefined) inodes.add(inode);
+    } catch {
+      continue; // closed meanwhile
+    }
+  }
+  return ['tcp', 'tcp6'].flatMap((table) =>
+    readFileSync(`/proc/${pid}/net/${table}`, 'utf8')
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[3] === '0A' && inodes.has(fields[9] ?? ''))
+      .map((fields) => fields[1]!),
+  );
+}
