@@ -53,8 +53,8 @@ export function textOf(bytes: Buffer): string {
   } catch {
     text = undefined;
   }
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   const verbatim =
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
     text !== undefined && !/[\u0000-\u001f\u007f-\u009f]/.test(text) && !text.startsWith('~hex:');
   return verbatim ? text! : `~hex:${bytes.toString('hex')}`;
 }

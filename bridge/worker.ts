@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createOwnActivities, MarkRun } from '../activities/index.js';
 import { ownTaskQueue } from '../workflows/contract.js';
 import { scopeOf } from './bridge.js';
@@ -12,9 +12,9 @@ import { loadModule } from './config/load.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { createDispatch } from './delivery/dispatch.js';
 import { BridgeError, messageOf } from './errors.js';
-import { oneLine } from './intake/one-line.js';
 import { createRecordMapper } from './intake/record-mapper.js';
 import { createLogger, type Logger } from './observe/logger.js';
+import { installRuntime } from './observe/temporal-runtime.js';
 import { connectionOptions, SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import { delay } from './timing.js';
 
@@ -223,41 +223,4 @@ async function workflowNames(
 
 function listOf(names: readonly string[]): string {
   return names.length === 0 ? 'none' : names.join(', ');
-}
-
-let installed = false;
-
-/** The SDK's runtime is one for the process: its log goes to ours, and signals are the command's business. */
-function installRuntime(logger: Logger, level: ResolvedConfig['logLevel']): void {
-  if (installed) return;
-  installed = true;
-  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
-  try {
-    Runtime.install({
-      shutdownSignals: [],
-      logger: new DefaultLogger(level === 'debug' ? 'DEBUG' : 'WARN', ({ level: at, message, meta }) => {
-        logger[levels[at]](logFields(meta), message);
-      }),
-    });
-  } catch (error) {
-    logger.debug({ reason: messageOf(error) }, 'the runtime was installed by somebody else');
-  }
-}
-
-/** The SDK hands errors on as they are, and JSON knows nothing of an error inside of an object: its reason would be lost. */
-function logFields(meta: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
-  const { error, taskToken: _taskToken, ...temporal } = meta;
-  if (!isErrorLike(error)) return { temporal };
-  // Not the error itself: a failure carries payloads.
-  return { temporal, reason: oneLine(rootOf(error).message), stack: error.stack };
-}
-
-/** A workflow's failure wraps its activity's, which has the reason. */
-function rootOf(error: Error): Error {
-  return isErrorLike(error.cause) ? rootOf(error.cause) : error;
-}
-
-/** By its shape: errors come out of the workflows' sandbox too, which has a class of its own. */
-function isErrorLike(value: unknown): value is Error {
-  return typeof value === 'object' && value !== null && typeof (value as Error).message === 'string';
 }

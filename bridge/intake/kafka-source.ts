@@ -1,11 +1,12 @@
-import type { Admin, Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs';
+import type { Consumer, EachBatchPayload } from 'kafkajs';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
-import { lastHeader, type SourceRecord } from '../record.js';
 import { delay, within } from '../timing.js';
 import { kafkaClient } from './kafka-client.js';
-import { patchKafkajs, UNREADABLE_HEADER } from './kafkajs-patches.js';
+import { KafkaAdmin } from './kafka-admin.js';
+import { recordOf } from './kafka-record.js';
+import { patchKafkajs } from './kafkajs-patches.js';
 import { commitMetadata } from './subscription.js';
 import type {
   CommitEntry,
@@ -27,9 +28,6 @@ export interface KafkaSourceOptions {
   readonly topicRefreshMs?: number;
 }
 
-/** How long the broker gets to answer a question about logs, offsets or topics. */
-const ANSWER_MS = 4_000;
-
 /** How long a consumer that is thrown away gets to leave; its successor does not wait longer. */
 const LEAVE_MS = 5_000;
 
@@ -37,7 +35,7 @@ const LEAVE_MS = 5_000;
 export class KafkaSource implements RecordSource {
   readonly #options: KafkaSourceOptions;
   readonly #kafka;
-  #admin: Admin | undefined;
+  readonly #admin: KafkaAdmin;
   #consumer: Consumer | undefined;
   #listener: SourceListener | undefined;
   #signal: AbortSignal = new AbortController().signal;
@@ -54,6 +52,7 @@ export class KafkaSource implements RecordSource {
     this.#options = options;
     patchKafkajs(options.maxBatchBytes);
     this.#kafka = kafkaClient(options.kafka, options.logger);
+    this.#admin = new KafkaAdmin(this.#kafka, options.kafka.groupId);
   }
 
   get lastFetchAt(): number {
@@ -67,18 +66,18 @@ export class KafkaSource implements RecordSource {
   async open(signal: AbortSignal, onWaiting: (why: string) => void): Promise<void> {
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
-        await this.#asked((await this.#connectedAdmin()).listTopics());
+        await this.#admin.topics();
         return;
       } catch (error) {
         onWaiting(messageOf(error));
-        await this.#dropAdmin();
+        await this.#admin.close();
         await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
       }
     }
   }
 
   async existingTopics(): Promise<string[]> {
-    const all = await this.#asked((await this.#connectedAdmin()).listTopics());
+    const all = await this.#admin.topics();
     return all.filter(
       (topic) => !topic.startsWith('__') && this.#options.topics.some((wanted) => matches(wanted, topic)),
     );
@@ -114,56 +113,16 @@ export class KafkaSource implements RecordSource {
     if (offsets.length > 0) await this.#consumer.commitOffsets(offsets);
   }
 
-  async logs(topics: readonly string[]): Promise<readonly PartitionLog[]> {
-    const admin = await this.#connectedAdmin();
-    // One topic that was deleted must not hide the others.
-    const present = new Set(await this.#asked(admin.listTopics()));
-    const answers = await Promise.all(
-      topics
-        .filter((topic) => present.has(topic))
-        .map(async (topic) =>
-          (await this.#asked(admin.fetchTopicOffsets(topic))).map(({ partition, low, high }) => ({
-            topic,
-            partition,
-            start: BigInt(low),
-            end: BigInt(high),
-          })),
-        ),
-    );
-    return answers.flat();
+  logs(topics: readonly string[]): Promise<readonly PartitionLog[]> {
+    return this.#admin.logs(topics);
   }
 
-  async committed(
-    topics: readonly string[],
-  ): Promise<readonly (CommitEntry & { readonly metadata: string })[]> {
-    if (topics.length === 0) return [];
-    const admin = await this.#connectedAdmin();
-    const answers = await this.#asked(
-      admin.fetchOffsets({ groupId: this.#options.kafka.groupId, topics: [...topics] }),
-    );
-    return answers.flatMap(({ topic, partitions }) =>
-      partitions
-        .filter(({ offset }) => offset !== '-1')
-        .map(({ partition, offset, metadata }) => ({
-          topic,
-          partition,
-          position: BigInt(offset),
-          metadata: metadata ?? '',
-        })),
-    );
+  committed(topics: readonly string[]): Promise<readonly (CommitEntry & { readonly metadata: string })[]> {
+    return this.#admin.committed(topics);
   }
 
-  async retentionMs(topic: string): Promise<number | undefined> {
-    const admin = await this.#connectedAdmin();
-    const answer = await this.#asked(
-      // 2 is a topic, in Kafka's protocol.
-      admin.describeConfigs({
-        includeSynonyms: false,
-        resources: [{ type: 2, name: topic, configNames: ['retention.ms'] }],
-      }),
-    );
-    const value = Number(answer.resources[0]?.configEntries[0]?.configValue ?? Number.NaN);
-    return Number.isFinite(value) && value >= 0 ? value : undefined;
+  retentionMs(topic: string): Promise<number | undefined> {
+    return this.#admin.retentionMs(topic);
   }
 
   rebuild(why: string): Promise<void> {
@@ -178,7 +137,7 @@ export class KafkaSource implements RecordSource {
     this.#consumer = undefined;
     // With the broker down a disconnect hangs until its retries run out.
     await within(
-      Promise.allSettled([consumer?.disconnect(), this.#dropAdmin()]).then(() => undefined),
+      Promise.allSettled([consumer?.disconnect(), this.#admin.close()]).then(() => undefined),
       deadlineMs,
       () => undefined,
     );
@@ -348,35 +307,6 @@ export class KafkaSource implements RecordSource {
       }
     }
   }
-
-  async #connectedAdmin(): Promise<Admin> {
-    if (this.#admin) return this.#admin;
-    const admin = this.#kafka.admin();
-    await admin.connect();
-    this.#admin = admin;
-    return admin;
-  }
-
-  /**
-   * An admin client that failed, or is silent, may hold a dead connection: the next call makes a new one. Not kafkajs's
-   * own time-out: the watchdog must see what is in the log before the consumer's connection gives up.
-   */
-  async #asked<T>(answer: Promise<T>): Promise<T> {
-    try {
-      return await within(answer, ANSWER_MS, () => {
-        throw new Error(`Kafka has not answered within ${ANSWER_MS} ms`);
-      });
-    } catch (error) {
-      await this.#dropAdmin();
-      throw error;
-    }
-  }
-
-  async #dropAdmin(): Promise<void> {
-    const admin = this.#admin;
-    this.#admin = undefined;
-    if (admin) await within(admin.disconnect(), 1_000, () => undefined).catch(() => undefined);
-  }
 }
 
 function matches(wanted: string | RegExp, topic: string): boolean {
@@ -397,63 +327,4 @@ function byTopic(partitions: readonly TopicPartition[]): { topic: string; partit
     else topics.set(topic, [partition]);
   }
   return [...topics].map(([topic, list]) => ({ topic, partitions: list }));
-}
-
-/** Never throws: a record that kafkajs hands on in a way we can't read is known by its place. */
-function recordOf(at: TopicPartition, message: KafkaMessage): SourceRecord {
-  try {
-    return copyOf(at, message);
-  } catch (error) {
-    return {
-      ...at,
-      offset: BigInt(message.offset),
-      timestampMs: Number(message.timestamp),
-      key: null,
-      value: null,
-      headers: {},
-      sizeBytes: 0,
-      undecodable: `The client handed the record on in a form that can't be read: ${messageOf(error)}`,
-    };
-  }
-}
-
-/** Copies: a slice would keep its whole fetch response (82 MB against 2.7 MB, measured). */
-function copyOf(at: TopicPartition, message: KafkaMessage): SourceRecord {
-  const key = message.key === null || message.key === undefined ? null : Buffer.from(message.key);
-  const value = message.value === null || message.value === undefined ? null : Buffer.from(message.value);
-  const headers = copyOfHeaders(message.headers ?? {});
-  let sizeBytes = (key?.length ?? 0) + (value?.length ?? 0);
-  for (const [name, given] of Object.entries(headers)) {
-    sizeBytes +=
-      name.length + (Array.isArray(given) ? given.reduce((sum, one) => sum + one.length, 0) : given.length);
-  }
-  const unreadable = lastHeader(headers, UNREADABLE_HEADER);
-  return {
-    ...at,
-    offset: BigInt(message.offset),
-    timestampMs: Number(message.timestamp),
-    key,
-    value,
-    headers: unreadable === undefined ? headers : {},
-    sizeBytes,
-    ...(unreadable === undefined ? {} : { undecodable: unreadable.toString() }),
-  };
-}
-
-/**
- * kafkajs gathers headers in a plain object: one that is called `constructor` comes with the object's own constructor
- * before it, and `__proto__` becomes its prototype. Only buffers are values; without a prototype here, names are names.
- */
-function copyOfHeaders(given: object): Record<string, Buffer | Buffer[]> {
-  const copy = Object.create(null) as Record<string, Buffer | Buffer[]>;
-  const set = (name: string, value: unknown) => {
-    const values = (Array.isArray(value) ? value : [value])
-      .filter((one) => Buffer.isBuffer(one))
-      .map((one) => Buffer.from(one));
-    if (values.length > 0) copy[name] = values.length === 1 ? values[0]! : values;
-  };
-  for (const [name, value] of Object.entries(given)) set(name, value);
-  const prototype: unknown = Object.getPrototypeOf(given);
-  if (Array.isArray(prototype) || Buffer.isBuffer(prototype)) set('__proto__', prototype);
-  return copy;
 }

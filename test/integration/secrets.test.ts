@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { startKafkaBroker } from '../../bridge/local-stack/kafka-broker.js';
+import { freePort } from '../../bridge/local-stack/ports.js';
 import { createScene, keyed } from '../faults/scene.js';
 import { startKtb } from '../faults/process.js';
 import { committedOffsets, kafkaClient } from '../helpers/kafka.js';
@@ -71,43 +72,30 @@ test('secrets of the configuration appear in no log, error, crash, workflow inpu
   await worker.exited;
   written.push(bridge.output, worker.output);
 
-  // Connections that fail, with the secret in them.
-  const failing = [
-    {
-      name: 'sasl',
-      text: `kafka: { sasl: { mechanism: 'plain', username: 'me', password: '${CANARY}' } }`,
-      wait: /does not answer; waiting|away|joined/,
-    },
-    { name: 'tls', text: `kafka: { ssl: { key: '${CANARY}', cert: '${CANARY}' } }`, wait: /./ },
-    { name: 'api-key', text: `temporal: { apiKey: '${CANARY}' }`, wait: /does not answer; waiting|joined/ },
+  // Connections that fail, with the secret in them; secrets in the wrong place; defects of the config itself.
+  const sasl = `kafka: { sasl: { mechanism: 'plain', username: 'me', password: '${CANARY}' } }`;
+  const pair = `{ crt: Buffer.from('${CANARY}'), key: Buffer.from('${CANARY}') }`;
+  const failing: readonly { name: string; text: string; after?: string; command?: string; wait: RegExp }[] = [
+    { name: 'sasl', text: sasl, wait: /does not answer; waiting/ },
+    { name: 'tls', text: `kafka: { ssl: { key: '${CANARY}', cert: '${CANARY}' } }`, wait: /does not answer; waiting/ },
+    { name: 'api-key', text: `temporal: { apiKey: '${CANARY}' }`, wait: /does not answer; waiting/ },
+    { name: 'api-key-worker', command: 'worker', text: `temporal: { apiKey: '${CANARY}' }`, wait: /does not answer; waiting/ },
+    { name: 'client-key', text: `temporal: { tls: { clientCertPair: ${pair} } }`, wait: /Temporal at .* does not answer|Error/ },
+    { name: 'client-key-worker', command: 'worker', text: `temporal: { tls: { clientCertPair: ${pair} } }`, wait: /Temporal at .* does not answer|Error/ },
     { name: 'wrong-place', text: `kafka: { sasl: '${CANARY}', password: '${CANARY}' }`, wait: /KTB_CONFIG/ },
     { name: 'wrong-type', text: `temporal: { apiKey: ['${CANARY}'] }`, wait: /KTB_CONFIG/ },
-    {
-      name: 'client-key',
-      text: `temporal: { tls: { clientCertPair: { crt: Buffer.from('${CANARY}'), key: Buffer.from('${CANARY}') } } }`,
-      wait: /./,
-    },
-    // A defect of the user's code that nobody catches: Node shows the line that threw, and nothing of the configuration.
-    {
-      name: 'uncaught',
-      text: `kafka: { sasl: { mechanism: 'plain', username: 'me', password: '${CANARY}' } };\nsetTimeout(() => {\n  throw new Error('nobody catches this');\n}, 3_000);\n({`,
-      wait: /nobody catches this/,
-    },
-    {
-      name: 'syntax',
-      text: `kafka: { sasl: { mechanism: 'plain', password: '${CANARY}'' } }`,
-      wait: /KTB_CONFIG/,
-    },
+    { name: 'syntax', text: `kafka: { sasl: { mechanism: 'plain', password: '${CANARY}'' } }`, wait: /KTB_CONFIG/ },
+    { name: 'uncaught', text: sasl, after: `setTimeout(() => {\n  throw new Error('nobody catches this');\n}, 3_000);`, wait: /nobody catches this/ },
   ];
-  for (const { name, text, wait } of failing) {
+  for (const { name, text, after = '', command = 'bridge', wait } of failing) {
     const config = scene.project.write(
       `${name}.config.ts`,
-      `import config from './temporal.config.ts';\nconst change = { ${text} };\nexport default { ...config, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, { ...config[key], ...value }])) };\n`,
+      `import config from './temporal.config.ts';\nconst change = { ${text} };\nexport default { ...config, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, { ...config[key], ...value }])) };\n${after}\n`,
     );
-    const process = startKtb(name, ['bridge', '--log-level', 'debug'], { config, cwd: scene.project.dir });
-    await process.waitForOutput(wait, 60_000).catch(() => undefined);
+    const process = startKtb(name, [command, '--log-level', 'debug'], { config, cwd: scene.project.dir });
+    await process.waitForOutput(wait);
+    if (name === 'uncaught') t.not((await process.exited).code, 0);
     await process.kill();
-    t.true(process.output.length > 0, `${name} said something`);
     written.push(process.output);
   }
 
@@ -131,6 +119,51 @@ test('secrets of the configuration appear in no log, error, crash, workflow inpu
     histories.some((text) => text.includes(RECORD_CANARY)),
     "a record's headers reach its handler",
   );
+});
+
+test('SASL: the right password works, a wrong one is told without being shown', async (t) => {
+  t.timeout(240_000);
+  const dataDir = mkdtempSync(join(tmpdir(), 'ktb-sasl-'));
+  t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
+  const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
+  const broker = await startKafkaBroker({
+    dataDir,
+    port: await freePort(),
+    properties: {
+      'listener.security.protocol.map': 'PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+      'sasl.enabled.mechanisms': 'PLAIN',
+      'sasl.mechanism.inter.broker.protocol': 'PLAIN',
+      'listener.name.plaintext.plain.sasl.jaas.config': `${login} username="me" password="${CANARY}" user_me="${CANARY}";`,
+    },
+  });
+  t.teardown(() => broker.stop());
+  const { temporal } = await testStack();
+  const topic = 'secured';
+  const kafka = kafkaClient(broker.brokers, { sasl: { mechanism: 'plain', username: 'me', password: CANARY } });
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
+  await admin.disconnect();
+  const producer = kafka.producer();
+  await producer.connect();
+  await producer.send({ topic, messages: [{ partition: 0, value: '{}', headers: { 'idempotency-key': 'secured' } }] });
+  await producer.disconnect();
+
+  await using scene = await createScene({
+    stack: { kafka: broker, temporal },
+    topic,
+    kafka: `sasl: { mechanism: 'plain', username: 'me', password: process.env.PASSWORD },`,
+  });
+  const wrong = scene.bridge('wrong', ['--log-level', 'debug'], { PASSWORD: `wrong-${CANARY}` });
+  await wrong.waitForOutput(/Kafka at .* does not answer; waiting for it/);
+  await wrong.waitForOutput(/uthentication failed/);
+  await wrong.kill();
+  const right = scene.bridge('right', ['--log-level', 'debug'], { PASSWORD: CANARY });
+  await right.waitForOutput(/"outcome":"started"/);
+  await right.term();
+  for (const { name, output } of [wrong, right]) {
+    for (const form of [...FORMS, base64(`\0me\0wrong-${CANARY}`)]) t.false(output.includes(form), `${name}: ${context(output, form)}`);
+  }
 });
 
 test('neither bridge nor worker listens on any port', async (t) => {

@@ -1,0 +1,42 @@
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import type { ResolvedConfig } from '../config/resolved.js';
+import { messageOf } from '../errors.js';
+import { oneLine } from '../intake/one-line.js';
+import type { Logger } from './logger.js';
+
+let installed = false;
+
+/** The SDK's runtime is one for the process: its log goes to ours, and signals are the command's business. */
+export function installRuntime(logger: Logger, level: ResolvedConfig['logLevel']): void {
+  if (installed) return;
+  installed = true;
+  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+  try {
+    Runtime.install({
+      shutdownSignals: [],
+      logger: new DefaultLogger(level === 'debug' ? 'DEBUG' : 'WARN', ({ level: at, message, meta }) => {
+        logger[levels[at]](logFields(meta), message);
+      }),
+    });
+  } catch (error) {
+    logger.debug({ reason: messageOf(error) }, 'the runtime was installed by somebody else');
+  }
+}
+
+/** The SDK hands errors on as they are, and JSON knows nothing of an error inside of an object: its reason would be lost. */
+function logFields(meta: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  const { error, taskToken: _taskToken, ...temporal } = meta;
+  if (!isErrorLike(error)) return { temporal };
+  // Not the error itself: a failure carries payloads.
+  return { temporal, reason: oneLine(rootOf(error).message), stack: error.stack };
+}
+
+/** A workflow's failure wraps its activity's, which has the reason. */
+function rootOf(error: Error): Error {
+  return isErrorLike(error.cause) ? rootOf(error.cause) : error;
+}
+
+/** By its shape: errors come out of the workflows' sandbox too, which has a class of its own. */
+function isErrorLike(value: unknown): value is Error {
+  return typeof value === 'object' && value !== null && typeof (value as Error).message === 'string';
+}
