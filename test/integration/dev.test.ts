@@ -56,7 +56,8 @@ async function stackOf(dev: StartedProcess): Promise<{ brokers: string[]; client
   return { brokers: [broker!], client: new Client({ connection }), dataDir: dataDir! };
 }
 
-test('`ktb dev --exec` runs a command against the stack, with its addresses in the environment, and ends with its exit code', async (t) => {
+/** One after the other: each takes the usual ports where they are free, as a developer's would. */
+test.serial('`ktb dev --exec` runs a command against the stack, with its addresses in the environment, and ends with its exit code', async (t) => {
   t.timeout(300_000);
   using own = project();
   const command =
@@ -70,7 +71,7 @@ test('`ktb dev --exec` runs a command against the stack, with its addresses in t
   t.deepEqual(processesOf(own.dir), []);
 });
 
-test('an event is handled under `ktb dev`; a change in workflows/ restarts the worker with the new code; Ctrl-C leaves no process and no data behind', async (t) => {
+test.serial('an event is handled under `ktb dev`; a change in workflows/ restarts the worker with the new code; Ctrl-C leaves no process and no data behind', async (t) => {
   t.timeout(400_000);
   using own = project();
   const dev = startKtb('dev', ['dev', '--no-ui'], { config: own.configPath, cwd: own.dir });
@@ -106,7 +107,7 @@ test('an event is handled under `ktb dev`; a change in workflows/ restarts the w
   t.false(existsSync(dataDir), 'the data are thrown away');
 });
 
-test('Ctrl-C while the stack is starting ends it without an error message, and leaves nothing behind', async (t) => {
+test.serial('Ctrl-C while the stack is starting ends it without an error message, and leaves nothing behind', async (t) => {
   t.timeout(120_000);
   using own = project();
   const temporary = mkdtempSync(join(tmpdir(), 'ktb-dev-'));
@@ -157,7 +158,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
   });
 }
 
-test('a `ktb dev` that is killed (SIGKILL) leaves no process behind', async (t) => {
+test.serial('a `ktb dev` that is killed (SIGKILL) leaves no process behind', async (t) => {
   t.timeout(300_000);
   using own = project();
   const dev = startKtb('dev', ['dev', '--no-ui'], { config: own.configPath, cwd: own.dir });
@@ -172,7 +173,7 @@ test('a `ktb dev` that is killed (SIGKILL) leaves no process behind', async (t) 
   t.deepEqual(left, []);
 });
 
-test('`--keep` keeps the data: what was handled before a restart is a duplicate after it', async (t) => {
+test.serial('`--keep` keeps the data: what was handled before a restart is a duplicate after it', async (t) => {
   t.timeout(400_000);
   using own = project();
   // A cache folder of its own, with what is installed: the kept data of whoever runs the tests stay out of it.
@@ -213,7 +214,7 @@ test('`--keep` keeps the data: what was handled before a restart is a duplicate 
   }
 });
 
-test('`npm run demo -- --once` checks every number and ends with 0', async (t) => {
+test.serial('`npm run demo -- --once` checks every number and ends with 0', async (t) => {
   t.timeout(400_000);
   const root = fileURLToPath(new URL('../../', import.meta.url));
   const demo = startProcess({
