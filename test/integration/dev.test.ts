@@ -57,82 +57,91 @@ async function stackOf(dev: StartedProcess): Promise<{ brokers: string[]; client
 }
 
 /** One after the other: each takes the usual ports where they are free, as a developer's would. */
-test.serial('`ktb dev --exec` runs a command against the stack, with its addresses in the environment, and ends with its exit code', async (t) => {
-  t.timeout(300_000);
-  using own = project();
-  const command =
-    'test -n "$KAFKA_BROKERS" && test -n "$TEMPORAL_ADDRESS" && test -n "$TEMPORAL_NAMESPACE" && test -d "$KTB_LOG_DIR" && exit 7';
-  const dev = startKtb('dev', ['dev', '--no-ui', '--exec', command], {
-    config: own.configPath,
-    cwd: own.dir,
-  });
-  const { code } = await dev.exited;
-  t.is(code, 7, dev.output.slice(-2_000));
-  t.deepEqual(processesOf(own.dir), []);
-});
-
-test.serial('an event is handled under `ktb dev`; a change in workflows/ restarts the worker with the new code; Ctrl-C leaves no process and no data behind', async (t) => {
-  t.timeout(400_000);
-  using own = project();
-  const dev = startKtb('dev', ['dev', '--no-ui'], { config: own.configPath, cwd: own.dir });
-  const { brokers, client, dataDir } = await stackOf(dev);
-  const send = (key: string) =>
-    produce(brokers, 'events', [{ key, value: '{}', headers: { 'idempotency-key': key } }]);
-  const said = (key: string) =>
-    until(() => client.workflow.getHandle(key).result() as Promise<string>, {
-      what: `the result of ${key}`,
-      timeoutMs: 90_000,
+test.serial(
+  '`ktb dev --exec` runs a command against the stack, with its addresses in the environment, and ends with its exit code',
+  async (t) => {
+    t.timeout(300_000);
+    using own = project();
+    const command =
+      'test -n "$KAFKA_BROKERS" && test -n "$TEMPORAL_ADDRESS" && test -n "$TEMPORAL_NAMESPACE" && test -d "$KTB_LOG_DIR" && exit 7';
+    const dev = startKtb('dev', ['dev', '--no-ui', '--exec', command], {
+      config: own.configPath,
+      cwd: own.dir,
     });
-  await send('first');
-  t.is(await said('first'), 'one');
-  own.write('workflows/index.ts', saying('two'));
-  await dev.waitForOutput(/Something changed: restarting worker: done|restarting worker: done/);
-  await send('second');
-  t.is(await said('second'), 'two');
-  await client.connection.close();
+    const { code } = await dev.exited;
+    t.is(code, 7, dev.output.slice(-2_000));
+    t.deepEqual(processesOf(own.dir), []);
+  },
+);
 
-  const kafka = processesOf(dataDir);
-  t.true(kafka.length > 0, 'the servers are seen by what they are called with');
-  // To the whole group, as a terminal sends it: bridge and worker get it too.
-  process.kill(-dev.pid, 'SIGINT');
-  t.is((await dev.exited).code, 0);
-  t.deepEqual(
-    await until(() => processesOf(dataDir), {
-      what: 'no server to be left',
+test.serial(
+  'an event is handled under `ktb dev`; a change in workflows/ restarts the worker with the new code; Ctrl-C leaves no process and no data behind',
+  async (t) => {
+    t.timeout(400_000);
+    using own = project();
+    const dev = startKtb('dev', ['dev', '--no-ui'], { config: own.configPath, cwd: own.dir });
+    const { brokers, client, dataDir } = await stackOf(dev);
+    const send = (key: string) =>
+      produce(brokers, 'events', [{ key, value: '{}', headers: { 'idempotency-key': key } }]);
+    const said = (key: string) =>
+      until(() => client.workflow.getHandle(key).result() as Promise<string>, {
+        what: `the result of ${key}`,
+        timeoutMs: 90_000,
+      });
+    await send('first');
+    t.is(await said('first'), 'one');
+    own.write('workflows/index.ts', saying('two'));
+    await dev.waitForOutput(/Something changed: restarting worker: done|restarting worker: done/);
+    await send('second');
+    t.is(await said('second'), 'two');
+    await client.connection.close();
+
+    const kafka = processesOf(dataDir);
+    t.true(kafka.length > 0, 'the servers are seen by what they are called with');
+    // To the whole group, as a terminal sends it: bridge and worker get it too.
+    process.kill(-dev.pid, 'SIGINT');
+    t.is((await dev.exited).code, 0);
+    t.deepEqual(
+      await until(() => processesOf(dataDir), {
+        what: 'no server to be left',
+        accept: (left) => left.length === 0,
+      }),
+      [],
+    );
+    t.deepEqual(processesOf(own.dir), []);
+    t.false(existsSync(dataDir), 'the data are thrown away');
+  },
+);
+
+test.serial(
+  'Ctrl-C while the stack is starting ends it without an error message, and leaves nothing behind',
+  async (t) => {
+    t.timeout(120_000);
+    using own = project();
+    const temporary = mkdtempSync(join(tmpdir(), 'ktb-dev-'));
+    t.teardown(() => rmSync(temporary, { recursive: true, force: true }));
+    const dev = startKtb('dev', ['dev', '--no-ui'], {
+      config: own.configPath,
+      cwd: own.dir,
+      env: { TMPDIR: temporary },
+    });
+    await dev.waitForOutput(/starting Kafka \S+ \.\.\./);
+    process.kill(-dev.pid, 'SIGINT');
+    t.is((await dev.exited).code, 130);
+    t.notRegex(dev.output, /Error|\n {4}at /);
+    await until(() => processesOf(temporary), {
+      what: 'no process to be left',
       accept: (left) => left.length === 0,
-    }),
-    [],
-  );
-  t.deepEqual(processesOf(own.dir), []);
-  t.false(existsSync(dataDir), 'the data are thrown away');
-});
-
-test.serial('Ctrl-C while the stack is starting ends it without an error message, and leaves nothing behind', async (t) => {
-  t.timeout(120_000);
-  using own = project();
-  const temporary = mkdtempSync(join(tmpdir(), 'ktb-dev-'));
-  t.teardown(() => rmSync(temporary, { recursive: true, force: true }));
-  const dev = startKtb('dev', ['dev', '--no-ui'], {
-    config: own.configPath,
-    cwd: own.dir,
-    env: { TMPDIR: temporary },
-  });
-  await dev.waitForOutput(/starting Kafka \S+ \.\.\./);
-  process.kill(-dev.pid, 'SIGINT');
-  t.is((await dev.exited).code, 130);
-  t.notRegex(dev.output, /Error|\n {4}at /);
-  await until(() => processesOf(temporary), {
-    what: 'no process to be left',
-    accept: (left) => left.length === 0,
-  });
-  t.deepEqual(
-    readdirSync(temporary).filter((name) => name.startsWith('ktb-stack-')),
-    [],
-  );
-});
+    });
+    t.deepEqual(
+      readdirSync(temporary).filter((name) => name.startsWith('ktb-stack-')),
+      [],
+    );
+  },
+);
 
 for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-  test(`the command of --exec, with what it has started, ends with a \`ktb dev\` that gets ${signal}`, async (t) => {
+  test.serial(`the command of --exec, with what it has started, ends with a \`ktb dev\` that gets ${signal}`, async (t) => {
     t.timeout(300_000);
     using own = project();
     // A shell that waits for a child: the signal must reach both.
@@ -173,46 +182,49 @@ test.serial('a `ktb dev` that is killed (SIGKILL) leaves no process behind', asy
   t.deepEqual(left, []);
 });
 
-test.serial('`--keep` keeps the data: what was handled before a restart is a duplicate after it', async (t) => {
-  t.timeout(400_000);
-  using own = project();
-  // A cache folder of its own, with what is installed: the kept data of whoever runs the tests stay out of it.
-  const cache = mkdtempSync(join(tmpdir(), 'ktb-keep-'));
-  t.teardown(() => rmSync(cache, { recursive: true, force: true }));
-  for (const name of readdirSync(cacheDir()))
-    if (name !== 'data') symlinkSync(join(cacheDir(), name), join(cache, name));
-  const start = () =>
-    startKtb('dev', ['dev', '--no-ui', '--keep'], {
-      config: own.configPath,
-      cwd: own.dir,
-      env: { KTB_CACHE_DIR: cache },
-    });
-  for (const round of [1, 2]) {
-    const dev = start();
-    const { brokers, client, dataDir } = await stackOf(dev);
-    const handle = client.workflow.getHandle('kept');
-    if (round === 1)
-      await produce(brokers, 'events', [
-        { key: 'kept', value: '{}', headers: { 'idempotency-key': 'kept' } },
-      ]);
-    t.is(
-      await until(() => handle.result() as Promise<string>, { what: 'the result', timeoutMs: 90_000 }),
-      'one',
-      `round ${round}`,
-    );
-    if (round === 2) {
-      await produce(brokers, 'events', [
-        { key: 'kept', value: '{}', headers: { 'idempotency-key': 'kept' } },
-      ]);
-      await until(() => readFileSync(join(dataDir, 'bridge.log'), 'utf8'), {
-        what: 'the duplicate',
-        accept: (log) => log.includes('"duplicate":1'),
+test.serial(
+  '`--keep` keeps the data: what was handled before a restart is a duplicate after it',
+  async (t) => {
+    t.timeout(400_000);
+    using own = project();
+    // A cache folder of its own, with what is installed: the kept data of whoever runs the tests stay out of it.
+    const cache = mkdtempSync(join(tmpdir(), 'ktb-keep-'));
+    t.teardown(() => rmSync(cache, { recursive: true, force: true }));
+    for (const name of readdirSync(cacheDir()))
+      if (name !== 'data') symlinkSync(join(cacheDir(), name), join(cache, name));
+    const start = () =>
+      startKtb('dev', ['dev', '--no-ui', '--keep'], {
+        config: own.configPath,
+        cwd: own.dir,
+        env: { KTB_CACHE_DIR: cache },
       });
+    for (const round of [1, 2]) {
+      const dev = start();
+      const { brokers, client, dataDir } = await stackOf(dev);
+      const handle = client.workflow.getHandle('kept');
+      if (round === 1)
+        await produce(brokers, 'events', [
+          { key: 'kept', value: '{}', headers: { 'idempotency-key': 'kept' } },
+        ]);
+      t.is(
+        await until(() => handle.result() as Promise<string>, { what: 'the result', timeoutMs: 90_000 }),
+        'one',
+        `round ${round}`,
+      );
+      if (round === 2) {
+        await produce(brokers, 'events', [
+          { key: 'kept', value: '{}', headers: { 'idempotency-key': 'kept' } },
+        ]);
+        await until(() => readFileSync(join(dataDir, 'bridge.log'), 'utf8'), {
+          what: 'the duplicate',
+          accept: (log) => log.includes('"duplicate":1'),
+        });
+      }
+      await client.connection.close();
+      await dev.term();
     }
-    await client.connection.close();
-    await dev.term();
-  }
-});
+  },
+);
 
 test.serial('`npm run demo -- --once` checks every number and ends with 0', async (t) => {
   t.timeout(400_000);

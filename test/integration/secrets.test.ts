@@ -92,7 +92,7 @@ test('secrets of the configuration appear in no log, error, crash, workflow inpu
       `${name}.config.ts`,
       `import config from './temporal.config.ts';\nconst change = { ${text} };\nexport default { ...config, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, { ...config[key], ...value }])) };\n${after}\n`,
     );
-    const process = startKtb(name, [command, '--log-level', 'debug'], { config, cwd: scene.project.dir });
+    const process = startKtb(name, [command, '--log-level', 'debug'], { config, cwd: scene.project.dir, env: scene.env });
     await process.waitForOutput(wait);
     if (name === 'uncaught') t.not((await process.exited).code, 0);
     await process.kill();
@@ -176,7 +176,9 @@ test('neither bridge nor worker listens on any port', async (t) => {
   // The counter-proof: a port that is listened on is seen.
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
-  t.is(listening(process.pid).length, 1);
+  const { port } = server.address() as AddressInfo;
+  const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  t.true(listening(process.pid).includes(address), `${address} among ${listening(process.pid).join(' ')}`);
   server.close();
 });
 

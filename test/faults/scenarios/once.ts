@@ -60,15 +60,9 @@ export async function once(options: OnceOptions): Promise<OnceReport> {
   startWorker();
   startWorker();
 
-  // Half is there before, the other half comes while it is being killed.
+  // Half is there before; the other half comes when the second bridge has joined, so that it has work.
   const half = produced.slice(0, records / 2);
   await scene.produce(half.map((one) => keyed(one.key, one.event, one.partition)));
-  const feeding = (async () => {
-    for (let from = half.length; from < records; from += 200) {
-      const slice = produced.slice(from, from + 200);
-      await scene.produce(slice.map((one) => keyed(one.key, one.event, one.partition)));
-    }
-  })();
   // Strikes hit work, not the start of processes.
   await until(() => scene.handled().calls.length, {
     what: 'the first handler calls',
@@ -95,6 +89,12 @@ export async function once(options: OnceOptions): Promise<OnceReport> {
   // A second bridge joins, works beside the first, and leaves in order.
   const second = scene.bridge('bridge-second');
   await second.waitForOutput(/"gained":\["/, 120_000);
+  const feeding = (async () => {
+    for (let from = half.length; from < records; from += 200) {
+      const slice = produced.slice(from, from + 200);
+      await scene.produce(slice.map((one) => keyed(one.key, one.event, one.partition)));
+    }
+  })();
   await until(() => Object.values(countsOf(second)).reduce((sum, count) => sum + count, 0), {
     what: 'the second bridge to settle records',
     timeoutMs: options.timeoutMs,
