@@ -1,6 +1,7 @@
 /**
  * `npm run soak`: what `npm test` runs small, at full size. One JSON line for each case on stdout, and one for all at
- * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle`, `--scale 0.1`.
+ * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle`, `--scale 0.1`,
+ * `--match TEXT` for cases whose name has it.
  */
 import { parseArgs } from 'node:util';
 import { startLocalStack, type LocalStack } from '../../bridge/local-stack/local-stack.js';
@@ -10,13 +11,13 @@ import { idleCpu } from './scenarios/idle.js';
 import { memoryUnderBacklog } from './scenarios/memory.js';
 import { once } from './scenarios/once.js';
 import { outage, type OutageOptions } from './scenarios/outage.js';
-import { describeStack, STACK_VARIABLE } from '../helpers/stack.js';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     only: { type: 'string', default: 'once,outages,memory,idle' },
     scale: { type: 'string', default: '1' },
+    match: { type: 'string', default: '' },
   },
 });
 const seed = Number(values.seed);
@@ -29,10 +30,10 @@ async function run(
   name: string,
   work: (stack: LocalStack) => Promise<{ ok: boolean; report: unknown }>,
 ): Promise<void> {
+  if (!name.includes(values.match)) return;
   const step = progress.step(name);
   // Servers of its own for each case: what one leaves behind must not help or hurt the next.
   await using stack = await startLocalStack({ ports: 'free', ui: false });
-  process.env[STACK_VARIABLE] = describeStack(stack);
   try {
     const { ok, report } = await work(stack);
     reports.push({ case: name, ok, report });
@@ -48,8 +49,9 @@ async function run(
 const sized = (count: number) => Math.max(1, Math.round(count * scale));
 
 if (only.has('once')) {
-  await run(`once: ${sized(20_000)} records, five kills, a second bridge, seed ${seed}`, async () => {
+  await run(`once: ${sized(20_000)} records, five kills, a second bridge, seed ${seed}`, async (stack) => {
     const report = await once({
+      stack,
       seed,
       records: sized(20_000),
       duplicates: 0.1,
@@ -93,8 +95,8 @@ if (only.has('memory')) {
       const count = sized(records);
       await run(
         `memory: ${count} records of ${valueBytes} B over ${partitions} partitions, no worker`,
-        async () => {
-          const report = await memoryUnderBacklog({ records: count, valueBytes, partitions });
+        async (stack) => {
+          const report = await memoryUnderBacklog({ stack, records: count, valueBytes, partitions });
           return { ok: report.growthMb <= 80, report };
         },
       );
@@ -103,8 +105,8 @@ if (only.has('memory')) {
 }
 
 if (only.has('idle')) {
-  await run('idle: the share of a core that a bridge takes with nothing to do', async () => {
-    const report = await idleCpu({ seconds: sized(60) });
+  await run('idle: the share of a core that a bridge takes with nothing to do', async (stack) => {
+    const report = await idleCpu({ stack, seconds: sized(60) });
     return { ok: report.share < 0.02, report };
   });
 }

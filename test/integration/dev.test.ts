@@ -141,30 +141,33 @@ test.serial(
 );
 
 for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-  test.serial(`the command of --exec, with what it has started, ends with a \`ktb dev\` that gets ${signal}`, async (t) => {
-    t.timeout(300_000);
-    using own = project();
-    // A shell that waits for a child: the signal must reach both.
-    const command = `node -e "setInterval(() => {}, 1000)" ${own.dir}/marked; true`;
-    const dev = startKtb('dev', ['dev', '--no-ui', '--exec', command], {
-      config: own.configPath,
-      cwd: own.dir,
-    });
-    await until(() => processesOf(`${own.dir}/marked`), {
-      what: 'the command to run',
-      timeoutMs: 120_000,
-      accept: (pids) => pids.length >= 2,
-    });
-    dev.signal(signal);
-    await dev.exited;
-    t.deepEqual(
-      await until(() => processesOf(own.dir), {
-        what: 'no process to be left',
-        accept: (left) => left.length === 0,
-      }),
-      [],
-    );
-  });
+  test.serial(
+    `the command of --exec, with what it has started, ends with a \`ktb dev\` that gets ${signal}`,
+    async (t) => {
+      t.timeout(300_000);
+      using own = project();
+      // A shell that waits for a child: the signal must reach both.
+      const command = `node -e "setInterval(() => {}, 1000)" ${own.dir}/marked; true`;
+      const dev = startKtb('dev', ['dev', '--no-ui', '--exec', command], {
+        config: own.configPath,
+        cwd: own.dir,
+      });
+      await until(() => processesOf(`${own.dir}/marked`), {
+        what: 'the command to run',
+        timeoutMs: 120_000,
+        accept: (pids) => pids.length >= 2,
+      });
+      dev.signal(signal);
+      await dev.exited;
+      t.deepEqual(
+        await until(() => processesOf(own.dir), {
+          what: 'no process to be left',
+          accept: (left) => left.length === 0,
+        }),
+        [],
+      );
+    },
+  );
 }
 
 test.serial('a `ktb dev` that is killed (SIGKILL) leaves no process behind', async (t) => {

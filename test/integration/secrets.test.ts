@@ -77,22 +77,53 @@ test('secrets of the configuration appear in no log, error, crash, workflow inpu
   const pair = `{ crt: Buffer.from('${CANARY}'), key: Buffer.from('${CANARY}') }`;
   const failing: readonly { name: string; text: string; after?: string; command?: string; wait: RegExp }[] = [
     { name: 'sasl', text: sasl, wait: /does not answer; waiting/ },
-    { name: 'tls', text: `kafka: { ssl: { key: '${CANARY}', cert: '${CANARY}' } }`, wait: /does not answer; waiting/ },
+    {
+      name: 'tls',
+      text: `kafka: { ssl: { key: '${CANARY}', cert: '${CANARY}' } }`,
+      wait: /does not answer; waiting/,
+    },
     { name: 'api-key', text: `temporal: { apiKey: '${CANARY}' }`, wait: /does not answer; waiting/ },
-    { name: 'api-key-worker', command: 'worker', text: `temporal: { apiKey: '${CANARY}' }`, wait: /does not answer; waiting/ },
-    { name: 'client-key', text: `temporal: { tls: { clientCertPair: ${pair} } }`, wait: /Temporal at .* does not answer|Error/ },
-    { name: 'client-key-worker', command: 'worker', text: `temporal: { tls: { clientCertPair: ${pair} } }`, wait: /Temporal at .* does not answer|Error/ },
+    {
+      name: 'api-key-worker',
+      command: 'worker',
+      text: `temporal: { apiKey: '${CANARY}' }`,
+      wait: /does not answer; waiting/,
+    },
+    {
+      name: 'client-key',
+      text: `temporal: { tls: { clientCertPair: ${pair} } }`,
+      wait: /Temporal at .* does not answer|Error/,
+    },
+    {
+      name: 'client-key-worker',
+      command: 'worker',
+      text: `temporal: { tls: { clientCertPair: ${pair} } }`,
+      wait: /Temporal at .* does not answer|Error/,
+    },
     { name: 'wrong-place', text: `kafka: { sasl: '${CANARY}', password: '${CANARY}' }`, wait: /KTB_CONFIG/ },
     { name: 'wrong-type', text: `temporal: { apiKey: ['${CANARY}'] }`, wait: /KTB_CONFIG/ },
-    { name: 'syntax', text: `kafka: { sasl: { mechanism: 'plain', password: '${CANARY}'' } }`, wait: /KTB_CONFIG/ },
-    { name: 'uncaught', text: sasl, after: `setTimeout(() => {\n  throw new Error('nobody catches this');\n}, 3_000);`, wait: /nobody catches this/ },
+    {
+      name: 'syntax',
+      text: `kafka: { sasl: { mechanism: 'plain', password: '${CANARY}'' } }`,
+      wait: /KTB_CONFIG/,
+    },
+    {
+      name: 'uncaught',
+      text: sasl,
+      after: `setTimeout(() => {\n  throw new Error('nobody catches this');\n}, 3_000);`,
+      wait: /nobody catches this/,
+    },
   ];
   for (const { name, text, after = '', command = 'bridge', wait } of failing) {
     const config = scene.project.write(
       `${name}.config.ts`,
       `import config from './temporal.config.ts';\nconst change = { ${text} };\nexport default { ...config, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, { ...config[key], ...value }])) };\n${after}\n`,
     );
-    const process = startKtb(name, [command, '--log-level', 'debug'], { config, cwd: scene.project.dir, env: scene.env });
+    const process = startKtb(name, [command, '--log-level', 'debug'], {
+      config,
+      cwd: scene.project.dir,
+      env: scene.env,
+    });
     await process.waitForOutput(wait);
     if (name === 'uncaught') t.not((await process.exited).code, 0);
     await process.kill();
@@ -139,14 +170,19 @@ test('SASL: the right password works, a wrong one is told without being shown', 
   t.teardown(() => broker.stop());
   const { temporal } = await testStack();
   const topic = 'secured';
-  const kafka = kafkaClient(broker.brokers, { sasl: { mechanism: 'plain', username: 'me', password: CANARY } });
+  const kafka = kafkaClient(broker.brokers, {
+    sasl: { mechanism: 'plain', username: 'me', password: CANARY },
+  });
   const admin = kafka.admin();
   await admin.connect();
   await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
   await admin.disconnect();
   const producer = kafka.producer();
   await producer.connect();
-  await producer.send({ topic, messages: [{ partition: 0, value: '{}', headers: { 'idempotency-key': 'secured' } }] });
+  await producer.send({
+    topic,
+    messages: [{ partition: 0, value: '{}', headers: { 'idempotency-key': 'secured' } }],
+  });
   await producer.disconnect();
 
   await using scene = await createScene({
@@ -162,7 +198,8 @@ test('SASL: the right password works, a wrong one is told without being shown', 
   await right.waitForOutput(/"outcome":"started"/);
   await right.term();
   for (const { name, output } of [wrong, right]) {
-    for (const form of [...FORMS, base64(`\0me\0wrong-${CANARY}`)]) t.false(output.includes(form), `${name}: ${context(output, form)}`);
+    for (const form of [...FORMS, base64(`\0me\0wrong-${CANARY}`)])
+      t.false(output.includes(form), `${name}: ${context(output, form)}`);
   }
 });
 

@@ -1,20 +1,23 @@
 import { cpuSeconds } from '../process.js';
 import { createScene, keyed } from '../scene.js';
+import type { TestStack } from '../../helpers/stack.js';
 import { until } from '../../helpers/until.js';
 
 export interface IdleOptions {
+  /** @default the shared stack */
+  readonly stack?: TestStack;
   readonly seconds: number;
 }
 
-export interface IdleReport extends IdleOptions {
+export interface IdleReport extends Omit<IdleOptions, 'stack'> {
   readonly cpuSeconds: number;
   /** Of one core. */
   readonly share: number;
 }
 
 /** What a bridge takes that has joined its group and finds nothing new. */
-export async function idleCpu({ seconds }: IdleOptions): Promise<IdleReport> {
-  await using scene = await createScene({ partitions: 8 });
+export async function idleCpu({ seconds, stack }: IdleOptions): Promise<IdleReport> {
+  await using scene = await createScene({ partitions: 8, ...(stack === undefined ? {} : { stack }) });
   const bridge = scene.bridge('bridge', ['--report-every', '10']);
   const worker = scene.worker();
   await scene.produce([keyed('one')]);

@@ -1,9 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { rssBytes } from '../process.js';
 import { createScene, keyed } from '../scene.js';
+import type { TestStack } from '../../helpers/stack.js';
 import { until } from '../../helpers/until.js';
 
 export interface MemoryOptions {
+  /** @default the shared stack */
+  readonly stack?: TestStack;
   readonly records: number;
   readonly valueBytes: number;
   readonly partitions: number;
@@ -13,7 +16,7 @@ export interface MemoryOptions {
   readonly watchMs?: number;
 }
 
-export interface MemoryReport extends MemoryOptions {
+export interface MemoryReport extends Omit<MemoryOptions, 'stack'> {
   readonly idleMb: number;
   readonly maxMb: number;
   readonly growthMb: number;
@@ -27,7 +30,11 @@ const MB = 1024 * 1024;
 export async function memoryUnderBacklog(options: MemoryOptions): Promise<MemoryReport> {
   const { records, valueBytes, partitions, watchMs = 20_000 } = options;
   const config = options.maxBacklog === undefined ? {} : { config: `maxBacklog: ${options.maxBacklog},` };
-  await using scene = await createScene({ partitions, ...config });
+  await using scene = await createScene({
+    partitions,
+    ...config,
+    ...(options.stack === undefined ? {} : { stack: options.stack }),
+  });
   const bridge = scene.bridge();
   await bridge.waitForOutput(/joined the group/, 120_000);
   const idle = await settledRss(bridge.pid);

@@ -3,10 +3,13 @@ import { killLoop, seededRandom, type Strike } from '../kill-loop.js';
 import { valueHash } from '../handlers-record.js';
 import { verdict, type Verdict } from '../verdict.js';
 import { committedOffsets, logEnds } from '../../helpers/kafka.js';
+import type { TestStack } from '../../helpers/stack.js';
 import { until } from '../../helpers/until.js';
 import type { StartedProcess } from '../process.js';
 
 export interface OnceOptions {
+  /** @default the shared stack */
+  readonly stack?: TestStack;
   readonly seed: number;
   readonly records: number;
   /** The share of records whose key has been there before. */
@@ -39,7 +42,10 @@ export async function once(options: OnceOptions): Promise<OnceReport> {
   const { seed, records, partitions, log = () => undefined } = options;
   const begun = Date.now();
   const random = seededRandom(seed);
-  await using scene = await createScene({ partitions });
+  await using scene = await createScene({
+    partitions,
+    ...(options.stack === undefined ? {} : { stack: options.stack }),
+  });
   const produced: { key: string; event: WorkEvent; partition: number }[] = [];
   const unique: { key: string; event: WorkEvent; partition: number }[] = [];
   for (let n = 0; n < records; n++) {
