@@ -9,7 +9,7 @@ export const DEFAULTS = deepFreeze({
     startFrom: 'beginning',
     onLostRange: 'continue',
     sessionTimeoutMs: 30_000,
-    maxWaitTimeMs: 250,
+    maxWaitTimeMs: 400,
     commitIntervalMs: 250,
   },
   temporal: {

@@ -124,7 +124,7 @@ export interface KafkaOptions {
   readonly onLostRange?: 'continue' | 'hold';
   /** @default 30000 */
   readonly sessionTimeoutMs?: number;
-  /** How long a fetch may wait for records; also the latency of a resume. @default 250 */
+  /** How long a fetch may wait for records; also the latency of a resume. @default 400 */
   readonly maxWaitTimeMs?: number;
   /** How often settled offsets are committed. @default 250 */
   readonly commitIntervalMs?: number;

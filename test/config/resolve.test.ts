@@ -32,7 +32,7 @@ test('every default of the design is in place', (t) => {
     startFrom: 'beginning',
     onLostRange: 'continue',
     sessionTimeoutMs: 30_000,
-    maxWaitTimeMs: 250,
+    maxWaitTimeMs: 400,
     commitIntervalMs: 250,
   });
   t.like(config.temporal, {

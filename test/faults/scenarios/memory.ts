@@ -40,9 +40,9 @@ export async function memoryUnderBacklog(options: MemoryOptions): Promise<Memory
   const idle = await settledRss(bridge.pid);
 
   let max = 0;
-  let watching = true;
+  const watching = new AbortController();
   const watch = (async () => {
-    while (watching) {
+    while (!watching.signal.aborted) {
       max = Math.max(max, rssBytes(bridge.pid));
       await pause(100);
     }
@@ -65,7 +65,7 @@ export async function memoryUnderBacklog(options: MemoryOptions): Promise<Memory
     timeoutMs: watchMs + 60_000,
     accept: (ms) => ms >= watchMs,
   });
-  watching = false;
+  watching.abort();
   await watch;
   const counts = [...bridge.stderr.matchAll(/"outcomes":\{"started":(\d+)/g)].at(-1)?.[1];
   return {
