@@ -56,6 +56,7 @@ export class BacklogGate {
         this.#looked(
           all.reduce((total, one) => total + one.count, 0),
           startedBefore,
+          all.some(({ polled }) => polled),
         );
       } catch {
         // Temporal is away: nothing is started anyway, and what was seen stays.
@@ -64,9 +65,11 @@ export class BacklogGate {
     }
   }
 
-  #looked(count: number, startedBefore: number): void {
-    this.#seen = count;
-    this.#startedLately = startedBefore;
+  #looked(count: number, startedBefore: number, polled: boolean): void {
+    // Without a worker nothing is taken, and the server counts late: our own count is the better one.
+    const untaken = polled ? 0 : this.#seen + this.#startedLately + startedBefore;
+    this.#seen = Math.max(count, untaken);
+    this.#startedLately = polled ? startedBefore : 0;
     this.#startedSince -= startedBefore;
     const { maxBacklog } = this.#options;
     if (this.#held && this.backlog <= maxBacklog / 2) this.#set(false);

@@ -6,6 +6,7 @@ import { TemporalDouble } from '../helpers/doubles/temporal-double.js';
 
 function setup(maxBacklog = 100) {
   const port = new TemporalDouble();
+  port.polled = true; // a worker is there
   const admission = new QueueAdmission(1000);
   const changes: [boolean, number][] = [];
   const stop = new AbortController();
@@ -130,3 +131,27 @@ test.serial('the signal ends it at once', async (t) => {
   await clock.advance(20_000);
   t.is(port.countOf('backlog'), before);
 });
+
+test.serial(
+  'without a worker nothing is taken: a server that counts late does not open the gate',
+  async (t) => {
+    using clock = fakeClock();
+    const { port, gate, stop, run } = setup(10);
+    port.polled = false;
+    const running = run();
+    await turn(3);
+    for (let index = 0; index < 10; index++) gate.started();
+    t.true(gate.held);
+    port.setBacklog('q', 2); // the others are on their way
+    await clock.advance(500);
+    t.true(gate.held);
+    t.is(gate.backlog, 10);
+    // A worker came, and took them.
+    port.polled = true;
+    port.setBacklog('q', 0);
+    await clock.advance(500);
+    t.false(gate.held);
+    stop.abort();
+    await running;
+  },
+);

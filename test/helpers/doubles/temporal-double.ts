@@ -25,6 +25,8 @@ const BLOB_LIMIT = 2 * 1024 * 1024;
 
 /** A Temporal namespace in memory, as far as the port shows one. */
 class MemoryTemporal implements TemporalPort {
+  /** Whether a worker has polled lately. */
+  polled = false;
   readonly executions = new Map<string, Execution>();
   /** Tasks that wait, where they aren't one for each running execution. */
   readonly backlogs = new Map<string, number>();
@@ -83,7 +85,7 @@ class MemoryTemporal implements TemporalPort {
       (one) => one.request.taskQueue === taskQueue && one.status === 'running',
     );
     const count = this.backlogs.get(taskQueue) ?? running.length;
-    return { count, ageMs: 0, polled: false };
+    return { count, ageMs: 0, polled: this.polled };
   }
 
   async capabilities(): Promise<Capabilities> {
@@ -120,6 +122,11 @@ export class TemporalDouble extends UnreliablePort {
 
   set blobSizeLimitBytes(bytes: number) {
     this.#memory.blobSizeLimitBytes = bytes;
+  }
+
+  /** Whether a worker has polled lately. */
+  set polled(polled: boolean) {
+    this.#memory.polled = polled;
   }
 
   setBacklog(taskQueue: string, count: number): void {
