@@ -1,25 +1,38 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { DispatchResult, QuarantineInput } from '../workflows/contract.js';
+import type { DispatchResult, QuarantineInput, QuarantineResolution } from '../workflows/contract.js';
 
 /**
- * Maps a quarantined record again and starts it, with the configuration that this worker has now.
+ * Maps a quarantined record again and starts it, with the configuration that this worker has now, and with another key or
+ * value where somebody has decided so.
  * @returns `refused` with the reason, where it still can't be taken
  * @throws what is systemic: it is tried again
  */
 export type Dispatch = (
   input: QuarantineInput,
+  resolution?: QuarantineResolution,
 ) => Promise<DispatchResult | { readonly refused: string; readonly reason: string }>;
 
+/** Behind the workflow's own arguments stands the call's {@link HandlerCall}; a resolution is known by its action. */
+export function resolutionIn(rest: readonly unknown[]): QuarantineResolution | undefined {
+  return rest.find(
+    (one): one is QuarantineResolution => typeof one === 'object' && one !== null && 'action' in one,
+  );
+}
+
 /** The one activity of a quarantine workflow: it fails for good with the reason, or the record goes through. */
-export async function dispatchRecord(input: QuarantineInput, dispatch: Dispatch): Promise<DispatchResult> {
-  if (input.raw === null) {
+export async function dispatchRecord(
+  input: QuarantineInput,
+  dispatch: Dispatch,
+  resolution?: QuarantineResolution,
+): Promise<DispatchResult> {
+  if (input.raw === null && resolution?.action !== 'replaceValue') {
     throw ApplicationFailure.nonRetryable(
       `${input.message} (only its place is kept here: ${input.topic}/${input.partition}/${input.offset}` +
         `${input.keptUntil === undefined ? '' : `; Kafka has it until ${input.keptUntil}`})`,
       `Ktb.${input.reason}`,
     );
   }
-  const result = await dispatch(input);
+  const result = await dispatch(input, resolution);
   if ('refused' in result) throw ApplicationFailure.nonRetryable(result.refused, `Ktb.${result.reason}`);
   return result;
 }

@@ -5,7 +5,7 @@ import {
   FAILURE_ORIGIN_ACTIVITY,
   type QuarantineInput,
 } from '../workflows/contract.js';
-import { dispatchRecord, type Dispatch } from './dispatch-record.js';
+import { dispatchRecord, resolutionIn, type Dispatch } from './dispatch-record.js';
 import { happenedBeforeReset } from './failure-origin.js';
 
 export { MarkRun, type HandlerCall } from './mark-run.js';
@@ -18,7 +18,8 @@ export interface OwnActivityDependencies {
 
 export function createOwnActivities(dependencies: OwnActivityDependencies) {
   return {
-    [DISPATCH_RECORD_ACTIVITY]: (input: QuarantineInput) => dispatchRecord(input, dependencies.dispatch),
+    [DISPATCH_RECORD_ACTIVITY]: (input: QuarantineInput, ...rest: unknown[]) =>
+      dispatchRecord(input, dependencies.dispatch, resolutionIn(rest)),
     [FAILURE_ORIGIN_ACTIVITY]: async (activityId: string) => {
       const { workflowExecution } = activityInfo();
       const { workflowId = '', runId = '' } = workflowExecution ?? {};

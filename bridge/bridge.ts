@@ -15,8 +15,9 @@
 import { QueueAdmission } from './admission/admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
-import type { ResolvedConfig, ResolvedRoute } from './config/resolved.js';
+import type { ResolvedConfig } from './config/resolved.js';
 import { overlappingRoutes } from './config/resolve.js';
+import { taskQueuesOf } from './config/task-queues.js';
 import { TemporalCircuit } from './delivery/circuit.js';
 import { FaultJudge } from './delivery/fault-judge.js';
 import { OUTCOMES, type Outcome } from './delivery/outcomes.js';
@@ -366,15 +367,6 @@ export function scopeOf(config: ResolvedConfig): StartScope {
     taskQueue: config.temporal.taskQueue,
     keySearchAttribute: config.keySearchAttribute,
   };
-}
-
-/** Every task queue that a start of ours may put a task on. */
-function taskQueuesOf(config: ResolvedConfig): readonly string[] {
-  const { taskQueue } = config.temporal;
-  const others = config.routes.map((route: ResolvedRoute) =>
-    route.target.kind === 'workflow' ? route.target.options.taskQueue : undefined,
-  );
-  return [...new Set([taskQueue, ownTaskQueue(taskQueue), ...others.filter((queue) => queue !== undefined)])];
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {

@@ -94,7 +94,22 @@ export interface RawRecord {
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** What became of a quarantined record that was sent through. */
+/** The signal by which somebody decides about a record in quarantine; it comes with the Reset that sends it on. */
+export const RESOLVE_SIGNAL = 'ktbResolve';
+
+/** The argument of {@link RESOLVE_SIGNAL}: what shall become of the record, by whom and why. */
+export type QuarantineResolution = {
+  readonly who: string;
+  readonly why: string;
+} & (
+  | { readonly action: 'drop' }
+  /** Another idempotency key. */
+  | { readonly action: 'startAs'; readonly key: string }
+  /** Another value: bytes as base64. */
+  | { readonly action: 'replaceValue'; readonly value: string }
+);
+
+/** What became of a quarantined record that was sent through, or `dropped`. */
 export interface DispatchResult {
   readonly outcome: string;
   readonly workflowId: string | null;

@@ -49,9 +49,9 @@ export function headerKey(record: SourceRecord): string | undefined {
 
 function givenKey(record: SourceRecord, event: unknown): KeyResult {
   const header = headerKey(record);
-  if (header !== undefined) return keyOf('header', header);
+  if (header !== undefined) return keyResult('header', header);
   const cloudEvent = cloudEventKey(cloudEventOf(record, event));
-  return cloudEvent === undefined ? { kind: 'missing' } : keyOf('cloudevent', cloudEvent);
+  return cloudEvent === undefined ? { kind: 'missing' } : keyResult('cloudevent', cloudEvent);
 }
 
 function routeKey(value: unknown, whose: string): KeyResult {
@@ -64,13 +64,13 @@ function routeKey(value: unknown, whose: string): KeyResult {
         `Expected ${whose} a string or a number below 2^53, got a larger number: its last digits are lost`,
       );
     }
-    return keyOf('route', String(value));
+    return keyResult('route', String(value));
   }
   if (typeof value === 'string') {
     // Such text has no UTF-8 of its own: different keys would become the same bytes.
     if (/\p{Surrogate}/u.test(value))
       return invalid(`Expected ${whose} Unicode text, got half of a surrogate pair`);
-    return keyOf('route', textOf(Buffer.from(value, 'utf8')));
+    return keyResult('route', textOf(Buffer.from(value, 'utf8')));
   }
   if (isPromise(value)) {
     return invalid(`Expected ${whose} a string or a number, got a promise: it must be synchronous`);
@@ -78,7 +78,8 @@ function routeKey(value: unknown, whose: string): KeyResult {
   return invalid(`Expected ${whose} a string or a number, got ${kindOf(value)}`);
 }
 
-function keyOf(source: 'header' | 'route' | 'cloudevent', text: string): KeyResult {
+/** A key's text, unless it could forge an ID of ours. */
+export function keyResult(source: 'header' | 'route' | 'cloudevent', text: string): KeyResult {
   if (text.startsWith(OWN_PREFIX)) {
     return invalid(
       `Expected a key that doesn't begin with '${OWN_PREFIX}', got ${oneLine(text, 100)}: it could forge one of the bridge's own IDs`,

@@ -72,6 +72,21 @@ export class KafkaAdmin {
     return Number.isFinite(value) && value >= 0 ? value : undefined;
   }
 
+  /** By partition: the offset of the first record at or after a time; partitions without one are left out. */
+  async offsetsAt(topic: string, timestampMs: number): Promise<ReadonlyMap<number, bigint>> {
+    const admin = await this.#connected();
+    const answer = await this.#asked(admin.fetchTopicOffsetsByTimestamp(topic, timestampMs));
+    return new Map(
+      answer
+        .filter(({ offset }) => !offset.startsWith('-'))
+        .map(({ partition, offset }) => [partition, BigInt(offset)]),
+    );
+  }
+
+  async deleteGroup(groupId: string): Promise<void> {
+    await this.#asked((await this.#connected()).deleteGroups([groupId]));
+  }
+
   async close(): Promise<void> {
     const admin = this.#admin;
     this.#admin = undefined;

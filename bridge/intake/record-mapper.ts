@@ -9,7 +9,7 @@ import { DecoderPool } from './decoders/index.js';
 import type { Decoder } from './decoders/index.js';
 import { EventReader } from './event-reader.js';
 import { headerText } from './header-text.js';
-import { createKeyReader, headerKey, isPromise } from './idempotency-key.js';
+import { createKeyReader, headerKey, isPromise, keyResult } from './idempotency-key.js';
 import type { KeyReader } from './idempotency-key.js';
 import { compilePointer } from './json-pointer.js';
 import type { JsonPointer } from './json-pointer.js';
@@ -24,9 +24,10 @@ export interface RecordMapper {
   /**
    * A record's own fault is an outcome, never an exception.
    *
+   * @param decided what somebody has decided about this record: another idempotency key than its own
    * @throws BridgeError with `retryable` where the fault is systemic (the schema registry is away)
    */
-  map(record: SourceRecord): Promise<MappedRecord>;
+  map(record: SourceRecord, decided?: { readonly key?: string }): Promise<MappedRecord>;
 }
 
 interface PreparedRoute {
@@ -52,7 +53,7 @@ export function createRecordMapper(config: Pick<ResolvedConfig, 'routes' | 'onUn
   }));
 
   return {
-    async map(record) {
+    async map(record, decided = {}) {
       if (record.undecodable !== undefined)
         return quarantine(record, undefined, 'undecodable', record.undecodable);
       const events = new EventReader(record);
@@ -64,7 +65,7 @@ export function createRecordMapper(config: Pick<ResolvedConfig, 'routes' | 'onUn
         if (eventTypes !== undefined && (found.type === undefined || !eventTypes.has(found.type))) continue;
         const read = await events.read(prepared.decoder);
         if (!read.ok) return quarantine(record, undefined, 'undecodable', read.message);
-        return take(prepared, record, read.event, found.type);
+        return take(prepared, record, read.event, found.type, decided.key);
       }
       if (config.onUnrouted === 'ignore') return { kind: 'filtered', source: record, route: undefined };
       return quarantine(
@@ -110,9 +111,13 @@ function take(
   record: SourceRecord,
   event: unknown,
   type: string | undefined,
+  decidedKey: string | undefined,
 ): MappedRecord {
   const { route } = prepared;
-  const given = prepared.readKey(record, event, recordInfo(record, type, headerKey(record)));
+  const given =
+    decidedKey === undefined
+      ? prepared.readKey(record, event, recordInfo(record, type, headerKey(record)))
+      : keyResult('header', decidedKey);
   const text = given.kind === 'key' ? given.key.text : undefined;
   const info = recordInfo(record, type, text);
 

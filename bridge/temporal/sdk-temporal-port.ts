@@ -9,7 +9,7 @@ import {
 } from '@temporalio/common';
 import type { RetryShape } from '../../workflows/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
-import type { DescribedExecution, ExecutionStatus } from './describe.js';
+import { describedOf, type DescribedExecution } from './describe.js';
 import { faultOf } from './faults.js';
 import { boundedId } from './ids.js';
 import { IdTaken, REQUEST_ID, StartingClient } from './starting-client.js';
@@ -98,18 +98,7 @@ export class SdkTemporalPort implements TemporalPort {
   async describe(workflowId: string, runId?: string): Promise<DescribedExecution | undefined> {
     try {
       const found = await this.#bounded(() => this.#client.getHandle(workflowId, runId).describe());
-      return {
-        workflowId: found.workflowId,
-        runId: found.runId,
-        firstRunId: found.raw.workflowExecutionInfo?.firstRunId || found.runId,
-        workflowType: found.type,
-        taskQueue: found.taskQueue,
-        status: statusOf(found.status.name),
-        startedAt: found.startTime.getTime(),
-        closedAt: found.closeTime?.getTime(),
-        memo: found.memo ?? {},
-        historyLength: found.historyLength,
-      };
+      return describedOf(found);
     } catch (error) {
       if (error instanceof Error && error.name === 'WorkflowNotFoundError') return undefined;
       throw faultOf(error);
@@ -277,22 +266,6 @@ function takenIn(error: unknown): IdTaken | undefined {
     if (current instanceof IdTaken) return current;
   }
   return undefined;
-}
-
-const STATUSES: Readonly<Record<string, ExecutionStatus>> = {
-  RUNNING: 'running',
-  COMPLETED: 'completed',
-  FAILED: 'failed',
-  CANCELLED: 'canceled',
-  CANCELED: 'canceled',
-  TERMINATED: 'terminated',
-  CONTINUED_AS_NEW: 'continuedAsNew',
-  TIMED_OUT: 'timedOut',
-  PAUSED: 'paused',
-};
-
-function statusOf(name: string): ExecutionStatus {
-  return STATUSES[name] ?? 'unknown';
 }
 
 function secondsToMs(seconds: unknown): number | undefined {

@@ -5,6 +5,7 @@ import { writeProject, type Project } from '../helpers/project.js';
 import { testStack, unique, type TestStack } from '../helpers/stack.js';
 import { connectTemporal, listExecutions } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
+import { Places } from './places.js';
 import { startKtb, type StartedProcess } from './process.js';
 import { readHandlersRecord, type HandlersRecord } from './handlers-record.js';
 
@@ -92,7 +93,24 @@ export async function handle(event, record) {
 }
 `;
 
+/**
+ * ava runs the tests of a file side by side: without a bound a dozen bridges and workers share two cores, and none gets
+ * far. A scene on another one's topic belongs to that one's test, which would wait for itself.
+ */
+const AT_ONCE = 4;
+const places = new Places(AT_ONCE);
+
 export async function createScene(options: SceneOptions = {}): Promise<Scene> {
+  const leave = options.topic === undefined ? await places.take() : () => undefined;
+  try {
+    return await openScene(options, leave);
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
+async function openScene(options: SceneOptions, leave: () => void): Promise<Scene> {
   const stack = options.stack ?? (await testStack());
   const { brokers } = stack.kafka;
   const id = unique('scene');
@@ -183,6 +201,7 @@ export async function createScene(options: SceneOptions = {}): Promise<Scene> {
       ),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(processes.filter((one) => one.running).map((one) => one.kill()));
+      leave();
       await client.connection.close();
       project.remove();
     },

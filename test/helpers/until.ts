@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 export interface UntilOptions<T> {
   /** What is waited for, as it stands in the error: "the commit to reach the log's end". */
   readonly what: string;
-  /** @default 30_000 */
+  /** Long, since it is reached only where something is wrong; a busy machine must not reach it. @default 120_000 */
   readonly timeoutMs?: number;
   /** @default 100 */
   readonly everyMs?: number;
@@ -25,7 +25,7 @@ export interface UntilOptions<T> {
  * });
  */
 export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions<T>): Promise<T> {
-  const { what, timeoutMs = 30_000, everyMs = 100, accept = Boolean, signal } = options;
+  const { what, timeoutMs = 120_000, everyMs = 100, accept = Boolean, signal } = options;
   const deadline = performance.now() + timeoutMs;
   let last = 'nothing was answered';
   for (;;) {

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { userInfo, hostname } from 'node:os';
+import { messageOf } from '../errors.js';
+import { TemporalFault } from '../temporal/temporal-port.js';
+import type { OperatorPort, ResetJob } from '../temporal/operator-port.js';
+import { delay } from '../timing.js';
+import { paced } from './paced.js';
+import { concurrently } from './concurrently.js';
+import type { ReplayEntry, ReplayOptions } from './replay.js';
+
+export interface ResetProgress {
+  readonly done: number;
+  readonly total: number;
+  /** The job on the server that does it, for many. */
+  readonly jobId: string | undefined;
+}
+
+/** From so many on, a job on the server does it: it goes on when this process ends. */
+const JOB_FROM = 100;
+/** So many executions a job may have (`frontend.MaxExecutionCountBatchOperationPerNamespace`). */
+const JOB_AT_MOST = 1_000;
+/** Too few for a job of their own: jobs run one at a time in a namespace. */
+const JOB_AT_LEAST = 10;
+
+export interface ResetsRun {
+  readonly jobs: readonly string[];
+  /** By workflow ID: why the server did not reset it. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+/** Resets all of them, by jobs on the server where there are many. @throws TemporalFault where Temporal is away */
+export async function runResets(
+  port: OperatorPort,
+  ready: readonly ReplayEntry[],
+  options: ReplayOptions,
+): Promise<ResetsRun> {
+  const why = options.why ?? `ktb replay by ${whoAmI()}`;
+  const refused = new Map<string, string>();
+  const jobs: string[] = [];
+  const { single, groups } = split(ready);
+  let done = 0;
+  for (const group of groups) {
+    if (options.signal?.aborted) break;
+    const job: ResetJob = {
+      jobId: `ktb-replay-${randomUUID()}`,
+      executions: group.map(({ letter: { workflowId, runId } }) => ({ workflowId, runId })),
+      eventId: group[0]!.eventId!,
+      reason: why,
+      reapply: options.reapply ?? 'all',
+      perSecond: options.perSecond,
+    };
+    await startJob(port, job, options.signal);
+    jobs.push(job.jobId);
+    await watchJob(port, job.jobId, options.signal, (inJob) =>
+      options.onProgress?.({
+        step: 'resetting',
+        done: done + inJob,
+        total: ready.length,
+        jobId: job.jobId,
+      }),
+    );
+    done += group.length;
+  }
+  const pace = paced(options.perSecond, options.signal);
+  const resets = concurrently(
+    single,
+    async ({ letter, eventId }) => {
+      await pace();
+      try {
+        await port.reset({
+          workflowId: letter.workflowId,
+          runId: letter.runId,
+          eventId: eventId!,
+          reason: why,
+          // The same replay again makes no second run.
+          requestId: `ktb-replay:${letter.runId}:${eventId}`,
+          reapply: options.reapply ?? 'all',
+        });
+      } catch (error) {
+        if (error instanceof TemporalFault && error.status === 'UNAVAILABLE') throw error;
+        refused.set(letter.workflowId, messageOf(error));
+      }
+    },
+    options.signal,
+  );
+  for await (const _ of resets)
+    options.onProgress?.({ step: 'resetting', done: ++done, total: ready.length, jobId: undefined });
+  return { jobs, refused };
+}
+
+/** Who stands in the history, where nobody was named. */
+export function whoAmI(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    return hostname(); // a container's user may have no name
+  }
+}
+
+/** A job resets all of its executions to one event. */
+function split(ready: readonly ReplayEntry[]): {
+  readonly single: readonly ReplayEntry[];
+  readonly groups: readonly (readonly ReplayEntry[])[];
+} {
+  if (ready.length < JOB_FROM) return { single: ready, groups: [] };
+  const byEvent = groupedBy(ready, ({ eventId }) => eventId);
+  const single: ReplayEntry[] = [];
+  const groups: ReplayEntry[][] = [];
+  for (const entries of byEvent.values()) {
+    if (entries.length < JOB_AT_LEAST) single.push(...entries);
+    else
+      for (let from = 0; from < entries.length; from += JOB_AT_MOST)
+        groups.push(entries.slice(from, from + JOB_AT_MOST));
+  }
+  return { single, groups };
+}
+
+/** Node 20 has no Map.groupBy. */
+function groupedBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
+}
+
+/** A namespace runs one job at a time (`frontend.MaxConcurrentBatchOperationPerNamespace`): the next one waits. */
+async function startJob(port: OperatorPort, job: ResetJob, signal: AbortSignal | undefined): Promise<void> {
+  for (;;) {
+    try {
+      await port.startResetJob(job);
+      return;
+    } catch (error) {
+      if (!(error instanceof TemporalFault) || error.status !== 'RESOURCE_EXHAUSTED' || signal?.aborted)
+        throw error;
+      await delay(1_000, signal);
+    }
+  }
+}
+
+async function watchJob(
+  port: OperatorPort,
+  jobId: string,
+  signal: AbortSignal | undefined,
+  onProgress: (done: number) => void,
+): Promise<void> {
+  while (!signal?.aborted) {
+    const { state, done, failed } = await port.job(jobId);
+    onProgress(done + failed);
+    if (state !== 'running') return;
+    await delay(500, signal);
+  }
+}

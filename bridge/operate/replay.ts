@@ -1,0 +1,226 @@
+/**
+ * Replaying dead letters: which, from which event, whether today's code still fits, and then the Reset of each. What is
+ * replayed goes on in the workers; `waitForClose` only watches.
+ */
+import type { Reapply, OperatorPort } from '../temporal/operator-port.js';
+import { delay } from '../timing.js';
+import { concurrently } from './concurrently.js';
+import type { DeadLetter } from './dead-letters.js';
+import { reasonOfFailure } from './failure-reason.js';
+import { runResets, type ResetProgress } from './replay-run.js';
+import type { ReplayCase, ReplayVerdict } from './replay-check.js';
+import { prefixBefore, resetPointOf, type ReplayFrom } from './reset-point.js';
+
+export interface ReplayOptions {
+  /** From the step that failed, or all of it. Our own workflows (activity routes, quarantine) have one step. @default 'failing-step' */
+  readonly from?: ReplayFrom;
+  /** Whether today's workflow code is tried on the history first. @default true */
+  readonly check?: boolean;
+  /** Which events after the reset point are kept: signals, updates. @default 'all' */
+  readonly reapply?: Reapply;
+  /** Resets in a second. @default as fast as the server takes them */
+  readonly perSecond?: number;
+  /** Who and why: it stands in the history of each. */
+  readonly why?: string;
+  /** Only says what would be done. @default false */
+  readonly dryRun?: boolean;
+  /** Asked once, before anything changes; `false` ends it. */
+  readonly confirm?: (plan: ReplayPlan) => Promise<boolean>;
+  /** Waits so long until each has closed, and says how. @default 0: it doesn't wait */
+  readonly waitMs?: number;
+  readonly onProgress?: (progress: ReplayProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export type ReplayProgress =
+  | { readonly step: 'looking' | 'checking'; readonly count: number }
+  | ({ readonly step: 'resetting' } & ResetProgress)
+  | { readonly step: 'waiting'; readonly closed: number; readonly total: number };
+
+/**
+ * - `ready`: it can be reset to `eventId`.
+ * - `changed`: today's workflow code does not fit what the history has before that event.
+ * - `not-picked-up`: no worker has completed a task of it, and the server resets no such execution.
+ */
+export type ReplayReadiness = 'ready' | 'changed' | 'not-picked-up';
+
+export interface ReplayEntry {
+  readonly letter: DeadLetter;
+  readonly eventId: number | undefined;
+  readonly readiness: ReplayReadiness;
+  /** Why it isn't ready, and what to do. */
+  readonly message: string | undefined;
+}
+
+export interface ReplayPlan {
+  readonly entries: readonly ReplayEntry[];
+  readonly ready: number;
+}
+
+export interface ReplayReport extends ReplayPlan {
+  /** What was asked for and is no dead letter (any more). */
+  readonly notFound: readonly string[];
+  readonly confirmed: boolean;
+  /** Jobs on the server that did the work. */
+  readonly jobs: readonly string[];
+  readonly replayed: readonly ReplayedRecord[];
+}
+
+export interface ReplayedRecord {
+  readonly workflowId: string;
+  /** The run that the Reset made; undefined where it failed. */
+  readonly runId: string | undefined;
+  readonly state: 'completed' | 'failed' | 'running' | 'not-reset';
+  /** Why it failed again, or was not reset. */
+  readonly reason: string | undefined;
+}
+
+export interface ReplayTools {
+  readonly port: OperatorPort;
+  /** Replays prefixes with the user's bundle. */
+  readonly check: (cases: AsyncIterable<ReplayCase>) => AsyncIterable<ReplayVerdict>;
+  /** The task queue whose workflows the bundle has. */
+  readonly taskQueue: string;
+}
+
+/** @throws TemporalFault, and what the bundler says */
+export async function replay(
+  tools: ReplayTools,
+  letters: AsyncIterable<DeadLetter>,
+  notFound: readonly string[],
+  options: ReplayOptions = {},
+): Promise<ReplayReport> {
+  const plan = await planReplay(tools, letters, options);
+  const nothing = { ...plan, notFound, jobs: [], replayed: [] };
+  if (options.dryRun || plan.ready === 0) return { ...nothing, confirmed: false };
+  if (options.confirm && !(await options.confirm(plan))) return { ...nothing, confirmed: false };
+  const ready = plan.entries.filter(({ readiness }) => readiness === 'ready');
+  const { jobs, refused } = await runResets(tools.port, ready, options);
+  const replayed = await outcomesOf(tools.port, ready, refused, options);
+  return { ...plan, notFound, confirmed: true, jobs, replayed };
+}
+
+async function planReplay(
+  { port, check, taskQueue }: ReplayTools,
+  letters: AsyncIterable<DeadLetter>,
+  options: ReplayOptions,
+): Promise<ReplayPlan> {
+  const { signal, from = 'failing-step' } = options;
+  const entries: ReplayEntry[] = [];
+  const toCheck: { readonly index: number; readonly eventId: number }[] = [];
+  let count = 0;
+  const planned = concurrently(
+    letters,
+    async (letter) => {
+      const own = isOwn(letter.workflowType);
+      const history = await port.events(letter.workflowId, letter.runId);
+      const point = resetPointOf(history, own ? 'start' : from, letter.resetEvent);
+      return { letter, own, point };
+    },
+    signal,
+  );
+  for await (const { letter, own, point } of planned) {
+    options.onProgress?.({ step: 'looking', count: ++count });
+    // With nothing before the event, any code fits.
+    if (point && point.tasksBefore > 0 && !own && options.check !== false)
+      toCheck.push({ index: entries.length, eventId: point.eventId });
+    entries.push(
+      point
+        ? { letter, eventId: point.eventId, readiness: 'ready', message: undefined }
+        : await notPickedUp(port, letter, taskQueue),
+    );
+  }
+  const byId = new Map(toCheck.map((one) => [entries[one.index]!.letter.workflowId, one.index]));
+  let checked = 0;
+  if (toCheck.length > 0) {
+    for await (const { workflowId, mismatch } of check(casesOf(port, entries, toCheck))) {
+      options.onProgress?.({ step: 'checking', count: ++checked });
+      const index = byId.get(workflowId);
+      if (mismatch === undefined || index === undefined) continue;
+      entries[index] = {
+        ...entries[index]!,
+        readiness: 'changed',
+        message: `The workflow's code has changed and no longer fits its history (${mismatch}): replay it from the start (\`--from start\`), or mend the code by \`patched()\``,
+      };
+    }
+  }
+  return { entries, ready: entries.filter(({ readiness }) => readiness === 'ready').length };
+}
+
+/** Histories one at a time: thousands of them at once would fill the memory. */
+async function* casesOf(
+  port: OperatorPort,
+  entries: readonly ReplayEntry[],
+  toCheck: readonly { readonly index: number; readonly eventId: number }[],
+): AsyncIterable<ReplayCase> {
+  for (const { index, eventId } of toCheck) {
+    const { workflowId, runId } = entries[index]!.letter;
+    yield { workflowId, history: prefixBefore(await port.events(workflowId, runId), eventId) };
+  }
+}
+
+async function notPickedUp(port: OperatorPort, letter: DeadLetter, taskQueue: string): Promise<ReplayEntry> {
+  const queue = (await port.inspect(letter.workflowId, letter.runId))?.taskQueue ?? taskQueue;
+  const pollers = await port.pollers(queue);
+  return {
+    letter,
+    eventId: undefined,
+    readiness: 'not-picked-up',
+    message:
+      `No worker has picked it up yet, so the server can't reset it; task queue \`${queue}\` is polled by ` +
+      `${pollers.length === 0 ? 'nobody' : pollers.join(', ')}. Start a worker, and send the record again under another key`,
+  };
+}
+
+/** Our own workflows replay at a Reset to any event, by whatever version. */
+function isOwn(workflowType: string): boolean {
+  return workflowType.startsWith('ktb');
+}
+
+/** What became of them, as far as it is known by the end of the wait. */
+async function outcomesOf(
+  port: OperatorPort,
+  ready: readonly ReplayEntry[],
+  refused: ReadonlyMap<string, string>,
+  { waitMs = 0, signal, onProgress }: ReplayOptions,
+): Promise<readonly ReplayedRecord[]> {
+  const deadline = Date.now() + waitMs;
+  const done = new Map<string, ReplayedRecord>();
+  for (;;) {
+    const open = ready.filter(({ letter }) => !done.has(letter.workflowId));
+    const looked = concurrently(open, ({ letter }) => outcomeOf(port, letter, refused));
+    for await (const outcome of looked) {
+      if (outcome.state !== 'running') done.set(outcome.workflowId, outcome);
+    }
+    onProgress?.({ step: 'waiting', closed: done.size, total: ready.length });
+    if (done.size === ready.length || Date.now() >= deadline || signal?.aborted) break;
+    await delay(1_000, signal);
+  }
+  return ready.map(
+    ({ letter: { workflowId } }) =>
+      done.get(workflowId) ?? { workflowId, runId: undefined, state: 'running', reason: undefined },
+  );
+}
+
+async function outcomeOf(
+  port: OperatorPort,
+  { workflowId, runId }: DeadLetter,
+  refused: ReadonlyMap<string, string>,
+): Promise<ReplayedRecord> {
+  const why = refused.get(workflowId);
+  if (why !== undefined) return { workflowId, runId: undefined, state: 'not-reset', reason: why };
+  const current = await port.inspect(workflowId);
+  if (!current || current.runId === runId)
+    return { workflowId, runId: undefined, state: 'not-reset', reason: 'The server made no new run of it' };
+  const closing = await port.closing(workflowId, current.runId);
+  if (closing.kind === 'open')
+    return { workflowId, runId: current.runId, state: 'running', reason: undefined };
+  return closing.kind === 'completed'
+    ? { workflowId, runId: current.runId, state: 'completed', reason: undefined }
+    : {
+        workflowId,
+        runId: current.runId,
+        state: 'failed',
+        reason: reasonOfFailure(closing.error).message,
+      };
+}

@@ -1,0 +1,300 @@
+import { hostname } from 'node:os';
+import { Connection, WorkflowClient, WorkflowFailedError } from '@temporalio/client';
+import {
+  decodeArrayFromPayloads,
+  encodeToPayloadsWithContext,
+} from '@temporalio/common/lib/internal-non-workflow/codec-helpers.js';
+import type { temporal as api } from '@temporalio/proto';
+import type { ResolvedConfig } from '../config/resolved.js';
+import { describedOf, statusOf } from './describe.js';
+import { faultOf } from './faults.js';
+import type {
+  Closing,
+  History,
+  InspectedExecution,
+  JobState,
+  ListedExecution,
+  OperatorPort,
+  PendingActivity,
+  Reapply,
+  ResetJob,
+  ResetRequest,
+  SignalRequest,
+} from './operator-port.js';
+import { temporal } from './proto.js';
+import { connectionOptions } from './sdk-temporal-port.js';
+
+type Payloads = api.api.common.v1.IPayload[];
+
+/** How long one call may take: the server answers long ones by itself. */
+const CALL_TIMEOUT_MS = 20_000;
+const PAGE = 500;
+
+/** The SDK's client, which alone knows how arguments are encoded; what it doesn't offer goes to the raw service. */
+class OperatorClient extends WorkflowClient {
+  async payloadsOf(workflowId: string, args: readonly unknown[]): Promise<Payloads> {
+    const context = { type: 'workflow', namespace: this.options.namespace, workflowId } as const;
+    return (await encodeToPayloadsWithContext(this.dataConverter, context, [...args])) ?? [];
+  }
+
+  async valuesOf(workflowId: string, payloads: Payloads): Promise<readonly unknown[]> {
+    const context = { type: 'workflow', namespace: this.options.namespace, workflowId } as const;
+    return decodeArrayFromPayloads(this.dataConverter, payloads, context);
+  }
+}
+
+/** The port against a real server. The connection is lazy: it may be made while the server is away. */
+export class SdkOperatorPort implements OperatorPort {
+  readonly #connection: Connection;
+  readonly #client: OperatorClient;
+  readonly #namespace: string;
+  readonly #identity = `ktb@${hostname()}:${process.pid}`;
+
+  constructor(config: ResolvedConfig['temporal']) {
+    this.#connection = Connection.lazy(connectionOptions(config));
+    this.#namespace = config.namespace;
+    this.#client = new OperatorClient({
+      connection: this.#connection,
+      namespace: config.namespace,
+      identity: this.#identity,
+      ...(config.dataConverter === undefined ? {} : { dataConverter: config.dataConverter }),
+    });
+  }
+
+  async *list(query: string, signal?: AbortSignal): AsyncIterable<ListedExecution> {
+    try {
+      for await (const one of this.#client.list({ query, pageSize: PAGE })) {
+        if (signal?.aborted) return;
+        yield {
+          workflowId: one.workflowId,
+          runId: one.runId,
+          workflowType: one.type,
+          taskQueue: one.taskQueue,
+          status: statusOf(one.status.name),
+          startedAt: one.startTime.getTime(),
+          closedAt: one.closeTime?.getTime(),
+          memo: one.memo ?? {},
+        };
+      }
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async inspect(workflowId: string, runId?: string): Promise<InspectedExecution | undefined> {
+    try {
+      const found = await this.#bounded(() => this.#client.getHandle(workflowId, runId).describe());
+      return { ...describedOf(found), pendingActivities: (found.raw.pendingActivities ?? []).map(pendingOf) };
+    } catch (error) {
+      if (error instanceof Error && error.name === 'WorkflowNotFoundError') return undefined;
+      throw faultOf(error);
+    }
+  }
+
+  async closing(workflowId: string, runId: string): Promise<Closing> {
+    const found = await this.inspect(workflowId, runId);
+    // Asked first: the SDK's `result` waits for one that is open.
+    if (found?.closedAt === undefined) return { kind: 'open' };
+    try {
+      const handle = this.#client.getHandle(workflowId, runId, { followRuns: false });
+      return { kind: 'completed', result: await this.#bounded(() => handle.result()) };
+    } catch (error) {
+      if (error instanceof WorkflowFailedError) return { kind: 'failed', error: error.cause ?? error };
+      if (error instanceof Error && error.name === 'WorkflowContinuedAsNewError')
+        return { kind: 'completed', result: undefined };
+      throw faultOf(error);
+    }
+  }
+
+  async events(workflowId: string, runId: string): Promise<History> {
+    try {
+      return await this.#bounded(() => this.#client.getHandle(workflowId, runId).fetchHistory());
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async inputAndSignals(
+    workflowId: string,
+    runId: string,
+    signal: string,
+  ): Promise<readonly [readonly unknown[], readonly (readonly unknown[])[]]> {
+    const events = (await this.events(workflowId, runId)).events ?? [];
+    const decoded = (payloads: Payloads | null | undefined) => this.#client.valuesOf(workflowId, payloads ?? []);
+    const signals = events
+      .map((event) => event.workflowExecutionSignaledEventAttributes)
+      .filter((one) => one?.signalName === signal);
+    return [
+      await decoded(events[0]?.workflowExecutionStartedEventAttributes?.input?.payloads),
+      await Promise.all(signals.map((one) => decoded(one?.input?.payloads))),
+    ];
+  }
+
+  async reset(request: ResetRequest): Promise<string> {
+    const { workflowId, runId, thenSignal } = request;
+    const { RESET_REAPPLY_TYPE_ALL_ELIGIBLE } = temporal.api.enums.v1.ResetReapplyType;
+    try {
+      const postResetOperations = thenSignal
+        ? [
+            {
+              signalWorkflow: {
+                signalName: thenSignal.name,
+                input: { payloads: await this.#client.payloadsOf(workflowId, thenSignal.args) },
+              },
+            },
+          ]
+        : [];
+      const answer = await this.#bounded(() =>
+        this.#client.workflowService.resetWorkflowExecution({
+          namespace: this.#namespace,
+          workflowExecution: { workflowId, runId },
+          reason: request.reason,
+          // The wire type is int64; the encoder takes numbers too, and `long` is no dependency of ours.
+          workflowTaskFinishEventId: request.eventId as never,
+          requestId: request.requestId,
+          resetReapplyType: RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
+          resetReapplyExcludeTypes: excludedBy(request.reapply),
+          postResetOperations,
+          identity: this.#identity,
+        }),
+      );
+      return answer.runId;
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async signal({ workflowId, runId, name, args, requestId }: SignalRequest): Promise<void> {
+    try {
+      const payloads = await this.#client.payloadsOf(workflowId, args);
+      await this.#bounded(() =>
+        this.#client.workflowService.signalWorkflowExecution({
+          namespace: this.#namespace,
+          workflowExecution: { workflowId, runId },
+          signalName: name,
+          input: { payloads },
+          requestId,
+          identity: this.#identity,
+        }),
+      );
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async startResetJob(job: ResetJob): Promise<void> {
+    const { RESET_REAPPLY_TYPE_ALL_ELIGIBLE } = temporal.api.enums.v1.ResetReapplyType;
+    try {
+      await this.#bounded(() =>
+        this.#client.workflowService.startBatchOperation({
+          namespace: this.#namespace,
+          jobId: job.jobId,
+          reason: job.reason,
+          executions: job.executions.map(({ workflowId, runId }) => ({ workflowId, runId })),
+          ...(job.perSecond === undefined ? {} : { maxOperationsPerSecond: job.perSecond }),
+          resetOperation: {
+            identity: this.#identity,
+            options: {
+              workflowTaskId: job.eventId as never,
+              resetReapplyType: RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
+              resetReapplyExcludeTypes: excludedBy(job.reapply),
+            },
+          },
+        }),
+      );
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async job(jobId: string): Promise<JobState> {
+    const { BATCH_OPERATION_STATE_COMPLETED, BATCH_OPERATION_STATE_FAILED } =
+      temporal.api.enums.v1.BatchOperationState;
+    try {
+      const found = await this.#bounded(() =>
+        this.#client.workflowService.describeBatchOperation({ namespace: this.#namespace, jobId }),
+      );
+      return {
+        state:
+          found.state === BATCH_OPERATION_STATE_COMPLETED
+            ? 'completed'
+            : found.state === BATCH_OPERATION_STATE_FAILED
+              ? 'failed'
+              : 'running',
+        total: Number(found.totalOperationCount),
+        done: Number(found.completeOperationCount),
+        failed: Number(found.failureOperationCount),
+      };
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async pollers(taskQueue: string): Promise<readonly string[]> {
+    const { TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY } = temporal.api.enums.v1.TaskQueueType;
+    try {
+      const answers = await Promise.all(
+        [TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY].map((taskQueueType) =>
+          this.#bounded(() =>
+            this.#client.workflowService.describeTaskQueue({
+              namespace: this.#namespace,
+              taskQueue: { name: taskQueue },
+              taskQueueType,
+            }),
+          ),
+        ),
+      );
+      return [...new Set(answers.flatMap(({ pollers }) => pollers.map(({ identity }) => identity ?? '')))];
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  #bounded<T>(call: () => Promise<T>): Promise<T> {
+    return this.#connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, call);
+  }
+}
+
+function excludedBy(reapply: Reapply): api.api.enums.v1.ResetReapplyExcludeType[] {
+  const {
+    RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL: signal,
+    RESET_REAPPLY_EXCLUDE_TYPE_UPDATE: update,
+    RESET_REAPPLY_EXCLUDE_TYPE_NEXUS: nexus,
+  } = temporal.api.enums.v1.ResetReapplyExcludeType;
+  switch (reapply) {
+    case 'all':
+      return [];
+    case 'signals':
+      return [update, nexus];
+    case 'updates':
+      return [signal, nexus];
+    case 'none':
+      return [signal, update, nexus];
+  }
+}
+
+const PENDING_STATES: readonly PendingActivity['state'][] = [
+  'unknown',
+  'scheduled',
+  'started',
+  'cancelRequested',
+  'paused',
+  'paused',
+];
+
+function pendingOf(pending: api.api.workflow.v1.IPendingActivityInfo): PendingActivity {
+  const { scheduledTime } = pending;
+  const nextAttemptAt =
+    pending.state === 1 && scheduledTime?.seconds ? Number(scheduledTime.seconds) * 1000 : undefined;
+  return {
+    activityType: pending.activityType?.name ?? '',
+    state: PENDING_STATES[pending.state ?? 0] ?? 'unknown',
+    attempt: pending.attempt ?? 1,
+    nextAttemptAt,
+    lastFailure: pending.lastFailure?.message || undefined,
+  };
+}
