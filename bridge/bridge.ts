@@ -22,7 +22,7 @@ import { TemporalCircuit } from './delivery/circuit.js';
 import { FaultJudge } from './delivery/fault-judge.js';
 import { OUTCOMES, type Outcome } from './delivery/outcomes.js';
 import { PersistentCalls } from './delivery/persistent-calls.js';
-import type { StartScope } from './delivery/record-start.js';
+import { scopeOf } from './delivery/record-start.js';
 import { WorkflowDelivery } from './delivery/workflow-delivery.js';
 import { BridgeError, messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
@@ -357,16 +357,6 @@ export class Bridge {
     this.#reason = reason;
     this.#logger.warn({ reason: why }, `${whom} at ${where} does not answer; waiting for it`);
   }
-}
-
-/** What every start of this configuration has in common. */
-export function scopeOf(config: ResolvedConfig): StartScope {
-  return {
-    name: config.name,
-    idPrefix: config.idPrefix,
-    taskQueue: config.temporal.taskQueue,
-    keySearchAttribute: config.keySearchAttribute,
-  };
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {

@@ -7,6 +7,7 @@ import { Bridge, type BridgeOptions } from './bridge.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { resolveConfig } from './config/resolve.js';
 import type { BridgeConfig } from './config/types.js';
+import { BridgeClient, type BridgeClientOptions } from './operate/bridge-client.js';
 import { BridgeWorker, type BridgeWorkerOptions } from './worker.js';
 
 /**
@@ -45,6 +46,24 @@ export function createWorker(
   return new BridgeWorker(resolved(config), options);
 }
 
+/**
+ * A client for a configuration: status by key, dead letters, replay, quarantine, reprocessing. It connects when it is
+ * first asked.
+ *
+ * @example
+ * ```ts
+ * await using client = createBridgeClient(await loadConfig());
+ * console.log((await client.status('order-17')).state);
+ * ```
+ * @throws BridgeError `KTB_CONFIG`
+ */
+export function createBridgeClient(
+  config: BridgeConfig<any, any> | ResolvedConfig,
+  options?: BridgeClientOptions,
+): BridgeClient {
+  return new BridgeClient(resolved(config), options);
+}
+
 function resolved(config: BridgeConfig<any, any> | ResolvedConfig): ResolvedConfig {
   return 'baseDir' in config ? config : resolveConfig(config, { baseDir: process.cwd() });
 }
@@ -75,6 +94,38 @@ export type {
 export { BridgeError, type BridgeErrorCode } from './errors.js';
 export type { Bridge, BridgeOptions, BridgePhase, BridgeStatus } from './bridge.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
+export type { BridgeClient, BridgeClientOptions, ReplaySelector } from './operate/bridge-client.js';
+export type { DeadLetter, DeadLetterFilter, ReasonGroup } from './operate/dead-letters.js';
+export type { KafkaPlace, OffsetRange } from './operate/kafka-view.js';
+export type {
+  QuarantinedDetail,
+  QuarantinedRecord,
+  QuarantineFilter,
+  ResolveAction,
+  ResolutionOptions,
+} from './operate/quarantine.js';
+export type { RecordState, RecordStatus } from './operate/record-status.js';
+export type {
+  ReplayedRecord,
+  ReplayEntry,
+  ReplayOptions,
+  ReplayPlan,
+  ReplayProgress,
+  ReplayReadiness,
+  ReplayReport,
+} from './operate/replay.js';
+export type {
+  ReprocessOptions,
+  ReprocessOutcome,
+  ReprocessReport,
+  ReprocessRequest,
+} from './operate/reprocess.js';
+export type { ReplayFrom } from './operate/reset-point.js';
 export type { Outcome } from './delivery/outcomes.js';
 export type { HandlerCall } from '../activities/index.js';
-export type { QuarantineInput, QuarantineReason, RecordInfo } from '../workflows/contract.js';
+export type {
+  QuarantineInput,
+  QuarantineReason,
+  QuarantineResolution,
+  RecordInfo,
+} from '../workflows/contract.js';

@@ -21,6 +21,9 @@ export const logLevelOption = () =>
     'silent',
   ]);
 
+export const jsonOption = () =>
+  new Option('--json', 'one JSON object a line, with names that stay (docs/commands.md)');
+
 export async function configFrom(flags: ConfigFlags): Promise<ResolvedConfig> {
   const config = await loadConfig(flags.config === undefined ? {} : { file: flags.config });
   return flags.logLevel === undefined ? config : { ...config, logLevel: flags.logLevel };

@@ -2,6 +2,11 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { bridgeCommand } from './bridge-command.js';
 import { devCommand } from './dev-command.js';
+import { failedCommand } from './failed-command.js';
+import { quarantineCommand } from './quarantine-command.js';
+import { replayCommand } from './replay-command.js';
+import { reprocessCommand } from './reprocess-command.js';
+import { statusCommand } from './status-command.js';
 import { workerCommand } from './worker-command.js';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something. */
@@ -16,19 +21,35 @@ Examples:
   ktb dev                      a local Kafka and Temporal, with bridge and worker
   ktb bridge                   the bridge, with the temporal.config.ts found upwards from here
   ktb worker --config app/temporal.config.ts
+  ktb status order-17          what became of the record with this key
+  ktb failed --by reason       dead letters, by their reason
+  ktb replay --reason "bank"   run them again
 
 Environment: KAFKA_BROKERS, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, ... override the config file.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     );
-  for (const command of [bridgeCommand(), workerCommand(), devCommand()]) ktb.addCommand(command);
-  const all = [ktb, ...ktb.commands];
+  const commands = [
+    bridgeCommand(),
+    workerCommand(),
+    devCommand(),
+    statusCommand(),
+    failedCommand(),
+    replayCommand(),
+    quarantineCommand(),
+    reprocessCommand(),
+  ];
+  for (const command of commands) ktb.addCommand(command);
+  const all = [ktb, ...ktb.commands, ...ktb.commands.flatMap((command) => command.commands)];
   for (const command of all) {
     command.exitOverride();
-    command.showHelpAfterError(
-      `(${command === ktb ? 'ktb' : `ktb ${command.name()}`} --help shows what there is)`,
-    );
+    command.showHelpAfterError(`(${pathOf(command)} --help shows what there is)`);
   }
   return ktb;
+}
+
+/** `ktb quarantine list` */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 function version(): string {

@@ -79,7 +79,7 @@ export function resolveConfig<W = unknown, A = unknown>(
     keySearchAttribute: valid.keySearchAttribute ?? DEFAULTS.keySearchAttribute,
     drainTimeoutMs: valid.drainTimeoutMs ?? DEFAULTS.drainTimeoutMs,
     watchdogMs: valid.watchdogMs ?? DEFAULTS.watchdogMs,
-    uiUrl: valid.uiUrl,
+    uiUrl: env['KTB_UI_URL'] || valid.uiUrl,
     logLevel: valid.logLevel ?? DEFAULTS.logLevel,
   };
   return freezeOurs(resolved);

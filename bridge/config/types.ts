@@ -208,7 +208,7 @@ export interface BridgeConfig<W = unknown, A = unknown> {
   readonly drainTimeoutMs?: number;
   /** After how long without a record, while lag grows, the consumer is rebuilt. @default 60000 */
   readonly watchdogMs?: number;
-  /** Where the UI is, for links. @default none */
+  /** Where the UI is, for links. The environment variable `KTB_UI_URL` overrides it. @default none */
   readonly uiUrl?: string;
   /** @default 'info' */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent';

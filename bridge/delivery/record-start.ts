@@ -1,5 +1,6 @@
 import { ACTIVITY_ROUTE_WORKFLOW, ownTaskQueue, type RecordMemo } from '../../workflows/contract.js';
 import type { DeliverableRecord } from '../intake/mapped-record.js';
+import type { ResolvedConfig } from '../config/resolved.js';
 import type { Priority } from '../config/types.js';
 import { keyHash, parseRequestId, recordWorkflowId, startRequestId, type IdScope } from '../temporal/ids.js';
 import type { StartRequest, TemporalPort } from '../temporal/temporal-port.js';
@@ -9,6 +10,16 @@ import { meaningOfTakenId } from './outcomes.js';
 export interface StartScope extends IdScope {
   readonly taskQueue: string;
   readonly keySearchAttribute: 'plain' | 'hash' | 'off';
+}
+
+/** What every start of this configuration has in common. */
+export function scopeOf(config: ResolvedConfig): StartScope {
+  return {
+    name: config.name,
+    idPrefix: config.idPrefix,
+    taskQueue: config.temporal.taskQueue,
+    keySearchAttribute: config.keySearchAttribute,
+  };
 }
 
 /** What came of a start. `message` says whose the ID is, where it isn't ours. */

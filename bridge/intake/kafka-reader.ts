@@ -68,7 +68,10 @@ export class KafkaReader implements KafkaView {
         throw new BridgeError('KTB_USAGE', `Expected a topic that exists, got ${JSON.stringify(topic)}`);
       const logs = all.filter((log) => partition === undefined || log.partition === partition);
       if (logs.length === 0)
-        throw new BridgeError('KTB_USAGE', `Expected a partition of ${topic} (it has ${all.length}), got ${partition}`);
+        throw new BridgeError(
+          'KTB_USAGE',
+          `Expected a partition of ${topic} (it has ${all.length}), got ${partition}`,
+        );
       const [starts, ends] = await Promise.all([this.#offsetsAt(topic, from), this.#offsetsAt(topic, to)]);
       return logs
         .map(({ partition: one, start, end }) => ({

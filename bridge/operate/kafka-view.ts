@@ -21,9 +21,18 @@ export interface OffsetRange {
 
 /** What operating asks of Kafka. The adapter is `KafkaReader`. */
 export interface KafkaView {
-  place(at: { readonly topic: string; readonly partition: number; readonly offset: string }): Promise<KafkaPlace>;
+  place(at: {
+    readonly topic: string;
+    readonly partition: number;
+    readonly offset: string;
+  }): Promise<KafkaPlace>;
   /** The ranges of all partitions between two places; a number is an offset, a Date the first record at or after it. */
-  ranges(topic: string, from: bigint | Date, to: bigint | Date, partition?: number): Promise<readonly OffsetRange[]>;
+  ranges(
+    topic: string,
+    from: bigint | Date,
+    to: bigint | Date,
+    partition?: number,
+  ): Promise<readonly OffsetRange[]>;
   /** Committed records of a range, in order, by a consumer group of its own, which it deletes. */
   read(range: OffsetRange, signal?: AbortSignal): AsyncIterable<SourceRecord>;
   close(): Promise<void>;

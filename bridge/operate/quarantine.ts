@@ -63,7 +63,7 @@ export type ResolveAction =
   | { readonly action: 'startAs'; readonly key: string }
   | { readonly action: 'replaceValue'; readonly value: Buffer };
 
-export interface ResolveOptions {
+export interface ResolutionOptions {
   /** Stands in the history. */
   readonly why: string;
   /** @default user@host */
@@ -85,7 +85,11 @@ export async function* quarantinedRecords(
     ...(filter.until === undefined ? [] : [`StartTime < ${quoted(new Date(filter.until).toISOString())}`]),
   ].join(' AND ');
   let left = limit;
-  const looked = concurrently(ours(port.list(query, signal), scope, filter), (one) => look(port, scope, one), signal);
+  const looked = concurrently(
+    ours(port.list(query, signal), scope, filter),
+    (one) => look(port, scope, one),
+    signal,
+  );
   for await (const record of looked) {
     if (left <= 0) return;
     if (!record || (!filter.all && record.state === 'through')) continue;
@@ -172,7 +176,7 @@ export async function resolveQuarantined(
   scope: OperateScope,
   workflowId: string,
   action: ResolveAction,
-  { why, who = whoAmI() }: ResolveOptions,
+  { why, who = whoAmI() }: ResolutionOptions,
 ): Promise<{ readonly workflowId: string; readonly runId: string }> {
   const { runId, closedAt, status } = await quarantineExecution(port, scope, workflowId);
   const resolution: QuarantineResolution =
@@ -180,9 +184,18 @@ export async function resolveQuarantined(
       ? { who, why, action: 'replaceValue', value: action.value.toString('base64') }
       : { who, why, ...action };
   if (status === 'completed')
-    throw new BridgeError('KTB_USAGE', `Expected a record that waits in quarantine, got one that has gone through: ${workflowId}`);
+    throw new BridgeError(
+      'KTB_USAGE',
+      `Expected a record that waits in quarantine, got one that has gone through: ${workflowId}`,
+    );
   if (closedAt === undefined) {
-    await port.signal({ workflowId, runId, name: RESOLVE_SIGNAL, args: [resolution], requestId: randomUUID() });
+    await port.signal({
+      workflowId,
+      runId,
+      name: RESOLVE_SIGNAL,
+      args: [resolution],
+      requestId: randomUUID(),
+    });
     return { workflowId, runId };
   }
   const point = resetPointOf(await port.events(workflowId, runId), 'start');

@@ -62,19 +62,32 @@ export async function recordStatus(
   config: ResolvedConfig,
   asked: string,
 ): Promise<RecordStatus> {
-  const ids = new Set<string>([...idsOfKey(config, asked), ...(await idsOfPlace(sources, config, asked))]);
-  for (const id of await idsBySearch(sources, config, asked)) ids.add(id);
   const found: RecordStatus[] = [];
-  for (const id of ids) {
-    const execution = await sources.port.inspect(id);
-    // An ID that is somebody else's is no record of ours.
-    if (execution && notedRecordOf(execution.memo).subscription === config.name)
-      found.push(await statusOf(sources, config, asked, execution));
-  }
+  for (const execution of await executionsOf(sources, config, asked))
+    found.push(await statusOf(sources, config, asked, execution));
   // What was handled before what only stands aside.
   found.sort((a, b) => Number(a.state === 'quarantined') - Number(b.state === 'quarantined'));
   const [first, ...others] = found;
   return first ? { ...first, others } : unknownOf(asked, await placeOf(sources.kafka, asked));
+}
+
+/** The executions that a key, a place or a workflow ID may mean: their current runs. @throws TemporalFault */
+export async function executionsOf(
+  sources: StatusSources,
+  config: ResolvedConfig,
+  asked: string,
+): Promise<readonly InspectedExecution[]> {
+  const ids = new Set([
+    ...idsOfKey(config, asked),
+    ...(await idsOfPlace(sources, config, asked)),
+    ...(await idsBySearch(sources, config, asked)),
+  ]);
+  const found = await Promise.all([...ids].map((id) => sources.port.inspect(id)));
+  // An ID that is somebody else's is no record of ours.
+  return found.filter(
+    (one): one is InspectedExecution =>
+      one !== undefined && notedRecordOf(one.memo).subscription === config.name,
+  );
 }
 
 function idsOfKey(config: ResolvedConfig, key: string): string[] {

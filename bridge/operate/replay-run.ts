@@ -146,10 +146,10 @@ async function watchJob(
   signal: AbortSignal | undefined,
   onProgress: (done: number) => void,
 ): Promise<void> {
-  while (!signal?.aborted) {
+  for (;;) {
     const { state, done, failed } = await port.job(jobId);
     onProgress(done + failed);
-    if (state !== 'running') return;
+    if (state !== 'running' || signal?.aborted) return;
     await delay(500, signal);
   }
 }

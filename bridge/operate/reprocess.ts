@@ -45,7 +45,8 @@ export interface ReprocessReport {
   readonly reasons: Readonly<Partial<Record<ReprocessOutcome, string>>>;
 }
 
-export type ReprocessOutcome = 'started' | 'duplicate' | 'conflict' | 'foreign' | 'quarantined' | 'filtered' | 'expired';
+export type ReprocessOutcome =
+  'started' | 'duplicate' | 'conflict' | 'foreign' | 'quarantined' | 'filtered' | 'expired';
 
 export interface ReprocessTools {
   readonly port: TemporalPort;
@@ -66,12 +67,30 @@ export async function reprocess(
   const { kafka } = tools;
   const { signal } = options;
   if (!Number.isSafeInteger(request.generation) || request.generation < 1)
-    throw new BridgeError('KTB_USAGE', `Expected \`generation\` to be a whole number of at least 1, got ${request.generation}`);
+    throw new BridgeError(
+      'KTB_USAGE',
+      `Expected \`generation\` to be a whole number of at least 1, got ${request.generation}`,
+    );
   const ranges = await kafka.ranges(request.topic, request.from, request.to, request.partition);
-  if (typeof request.from === 'bigint' && request.partition === undefined && ranges.some(({ partition }) => partition > 0))
-    throw new BridgeError('KTB_USAGE', `Expected \`partition\` to be given, since ${request.topic} has several and the range is of offsets`);
+  if (
+    typeof request.from === 'bigint' &&
+    request.partition === undefined &&
+    ranges.some(({ partition }) => partition > 0)
+  )
+    throw new BridgeError(
+      'KTB_USAGE',
+      `Expected \`partition\` to be given, since ${request.topic} has several and the range is of offsets`,
+    );
   const total = ranges.reduce((sum, { from, to }) => sum + Number(to - from), 0);
-  const outcomes = { started: 0, duplicate: 0, conflict: 0, foreign: 0, quarantined: 0, filtered: 0, expired: 0 };
+  const outcomes = {
+    started: 0,
+    duplicate: 0,
+    conflict: 0,
+    foreign: 0,
+    quarantined: 0,
+    filtered: 0,
+    expired: 0,
+  };
   const reasons: Partial<Record<ReprocessOutcome, string>> = {};
   const report = (confirmed: boolean): ReprocessReport => ({ ranges, confirmed, outcomes, reasons });
   if (!options.dryRun && options.confirm && !(await options.confirm(ranges, total))) return report(false);
@@ -127,7 +146,11 @@ function expected(mapped: MappedRecord): Settled {
   }
 }
 
-async function handOn({ port, scope }: ReprocessTools, mapped: MappedRecord, signal?: AbortSignal): Promise<Settled> {
+async function handOn(
+  { port, scope }: ReprocessTools,
+  mapped: MappedRecord,
+  signal?: AbortSignal,
+): Promise<Settled> {
   for (let attempt = 1; ; attempt++) {
     try {
       if (mapped.kind === 'deliver') {
@@ -137,11 +160,14 @@ async function handOn({ port, scope }: ReprocessTools, mapped: MappedRecord, sig
       if (mapped.kind !== 'quarantine') return { outcome: mapped.kind };
       const { source, reason, message, route } = mapped;
       // One that stands there already is met by its request ID.
-      await port.start(quarantineRequestOf({ source, reason, message, routeId: route?.id }, scope, Date.now()));
+      await port.start(
+        quarantineRequestOf({ source, reason, message, routeId: route?.id }, scope, Date.now()),
+      );
       return { outcome: 'quarantined', reason: message };
     } catch (error) {
       if (!(error instanceof TemporalFault)) throw error;
-      if (error.kind !== 'systemic') return { outcome: 'quarantined', reason: `${error.message}; nothing was started` };
+      if (error.kind !== 'systemic')
+        return { outcome: 'quarantined', reason: `${error.message}; nothing was started` };
       if (attempt >= PATIENCE || signal?.aborted) throw error;
       await delay(Math.min(2_000, 100 * 2 ** attempt), signal);
     }

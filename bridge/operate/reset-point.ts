@@ -21,7 +21,9 @@ export function resetPointOf(history: History, from: ReplayFrom, hinted?: number
     .filter((event) => event.workflowTaskCompletedEventAttributes)
     .map((event) => Number(event.eventId));
   const point = (eventId: number | undefined): ResetPoint | undefined =>
-    eventId === undefined ? undefined : { eventId, tasksBefore: tasks.filter((task) => task < eventId).length };
+    eventId === undefined
+      ? undefined
+      : { eventId, tasksBefore: tasks.filter((task) => task < eventId).length };
   if (from === 'start') return point(tasks[0]);
   if (hinted !== undefined && tasks.includes(hinted)) return point(hinted);
   const ofStep = taskOfFailedStep(events);

@@ -120,7 +120,8 @@ export class SdkOperatorPort implements OperatorPort {
     signal: string,
   ): Promise<readonly [readonly unknown[], readonly (readonly unknown[])[]]> {
     const events = (await this.events(workflowId, runId)).events ?? [];
-    const decoded = (payloads: Payloads | null | undefined) => this.#client.valuesOf(workflowId, payloads ?? []);
+    const decoded = (payloads: Payloads | null | undefined) =>
+      this.#client.valuesOf(workflowId, payloads ?? []);
     const signals = events
       .map((event) => event.workflowExecutionSignaledEventAttributes)
       .filter((one) => one?.signalName === signal);

@@ -1,0 +1,42 @@
+import { BridgeClient } from '../operate/bridge-client.js';
+import type { ResolvedConfig } from '../config/resolved.js';
+import { createLogger } from '../observe/logger.js';
+import { installRuntime } from '../observe/temporal-runtime.js';
+import { TemporalFault } from '../temporal/temporal-port.js';
+import { BridgeError } from '../errors.js';
+import { configFrom, type ConfigFlags } from './command.js';
+
+/**
+ * Runs a command that asks or changes something and ends. Ctrl-C ends it in order: what was begun on the server goes on
+ * there.
+ */
+export async function withClient<T>(
+  flags: ConfigFlags,
+  use: (client: BridgeClient, config: ResolvedConfig, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const config = await configFrom(flags);
+  const logger = createLogger({ name: 'ktb', level: flags.logLevel ?? 'silent' });
+  // The SDK would write its own lines between ours.
+  installRuntime(logger, flags.logLevel ?? 'silent');
+  const interrupted = new AbortController();
+  const onSignal = () => {
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort();
+  };
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
+  const client = new BridgeClient(config, { logger });
+  try {
+    return await use(client, config, interrupted.signal);
+  } catch (error) {
+    if (!(error instanceof TemporalFault)) throw error;
+    const { address, namespace } = config.temporal;
+    throw new BridgeError(
+      'KTB_TEMPORAL',
+      `Temporal at ${address}, namespace ${namespace}: ${error.message}${error.status === undefined ? '' : ` (${error.status})`}`,
+      { cause: error },
+    );
+  } finally {
+    await client.close();
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
+  }
+}

@@ -1,0 +1,38 @@
+import { InvalidArgumentError } from 'commander';
+
+/** `3` */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('Expected a whole number of at least 0.');
+  return value;
+}
+
+/** `0.5`: more than 0. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Expected a number over 0.');
+  return value;
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A time, as epoch milliseconds: ISO 8601, epoch milliseconds, or how long ago (`90s`, `15m`, `2h`, `7d`). */
+export function time(text: string): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text.trim()) ?? [];
+  if (count !== undefined && unit !== undefined) return Date.now() - Number(count) * UNITS[unit]!;
+  const value = /^\d{10,}$/.test(text) ? Number(text) : Date.parse(text);
+  if (Number.isNaN(value)) {
+    throw new InvalidArgumentError(
+      'Expected a time (2026-11-24T06:00:00Z, epoch milliseconds) or how long ago (15m, 2h, 7d).',
+    );
+  }
+  return value;
+}
+
+/** An offset (fewer than ten digits, or with `offset:`), or a time as above. */
+export function place(text: string): bigint | Date {
+  const offset = /^(?:offset:)?(\d+)$/.exec(text)?.[1];
+  if (offset !== undefined && (offset.length < 12 || text.startsWith('offset:'))) return BigInt(offset);
+  return new Date(time(text));
+}
