@@ -199,13 +199,13 @@ test.serial(
     };
     const all = [];
     for await (const letter of client.failed()) all.push(letter);
-    t.deepEqual(all.map((letter) => letter.key).toSorted(), ['c1', 'c2', 's1', 's2', 't1']);
+    t.deepEqual(new Set(all.map((letter) => letter.key)), new Set(['c1', 'c2', 's1', 's2', 't1']));
     t.deepEqual(
       all.map(({ failedAt }) => failedAt),
       all.map(({ failedAt }) => failedAt).toSorted((a, b) => b - a),
     );
-    t.deepEqual((await keysOf({ route: 'call' })).toSorted(), ['c1', 'c2']);
-    t.deepEqual((await keysOf({ workflowType: 'twoSteps' })).toSorted(), ['s1', 's2']);
+    t.deepEqual(new Set(await keysOf({ route: 'call' })), new Set(['c1', 'c2']));
+    t.deepEqual(new Set(await keysOf({ workflowType: 'twoSteps' })), new Set(['s1', 's2']));
     t.deepEqual(await keysOf({ reason: 'CAUSE OF S1' }), ['s1']);
     t.deepEqual(await keysOf({ since: Date.now() + 60_000 }), []);
     t.is((await keysOf({ limit: 2 })).length, 2);
@@ -227,7 +227,7 @@ test.serial(
     );
     const failed = await jsonOf('failed', '--route', 'call');
     t.is(failed.code, 3);
-    t.deepEqual(failed.lines.map((line) => line['key']).toSorted(), ['c1', 'c2']);
+    t.deepEqual(new Set(failed.lines.map((line) => line['key'])), new Set(['c1', 'c2']));
     const groups = await jsonOf('failed', '--by', 'reason');
     t.is(groups.lines[0]!['count'], 4);
     const quarantined = await jsonOf('quarantine', 'list', '--cause', 'undecodable');
@@ -334,7 +334,7 @@ test.serial(
 
 test.serial('a filter replays all that match it, and a second time finds nothing', async (t) => {
   const report = await client.replay({ reason: 'not mended' }, { waitMs: 60_000, perSecond: 50 });
-  t.deepEqual(report.entries.map(({ letter }) => letter.key).toSorted(), ['c1', 'c2']);
+  t.deepEqual(new Set(report.entries.map(({ letter }) => letter.key)), new Set(['c1', 'c2']));
   t.true(report.replayed.every(({ state }) => state === 'completed'));
   t.is((await client.replay({ reason: 'not mended' })).entries.length, 0);
 });
