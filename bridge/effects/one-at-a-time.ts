@@ -18,7 +18,7 @@ const current = new AsyncLocalStorage<Running>();
  */
 export async function oneAtATime<T>(tx: object, work: () => Promise<T>): Promise<T> {
   const latest = running.get(tx);
-  // A call inside may outlive the one around it, where nobody awaited it: what is over holds nobody up.
+  // A call inside outlives the one around it where nobody awaited it: what is over holds nobody up.
   const outer = latest?.done === true ? undefined : latest;
   const within = current.getStore();
   if (outer !== undefined && !isInside(within, outer)) {
@@ -33,8 +33,10 @@ export async function oneAtATime<T>(tx: object, work: () => Promise<T>): Promise
     return await current.run(call, work);
   } finally {
     call.done = true;
-    if (outer === undefined) running.delete(tx);
-    else running.set(tx, outer);
+    if (running.get(tx) === call) {
+      if (outer === undefined) running.delete(tx);
+      else running.set(tx, outer);
+    }
   }
 }
 
