@@ -27,7 +27,11 @@ test('in an activity: namespace, workflow ID, key or coordinates, and activity t
 });
 
 test('in an activity without a workflow its own ID stands for the execution', async (t) => {
-  const { execution } = await identityOf(keyed, { workflowExecution: undefined, activityId: 'nightly-7' });
+  const { execution } = await identityOf(keyed, {
+    workflowExecution: undefined,
+    inWorkflow: false,
+    activityId: 'nightly-7',
+  });
   t.is(execution, 'ktb/activity/nightly-7');
 });
 

@@ -1,5 +1,6 @@
 import type { Info } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import type pg from 'pg';
 import type { RecordInfo } from '../../workflows/contract.js';
 import { unique } from './stack.js';
@@ -21,13 +22,17 @@ export function aRecord(change: Partial<RecordInfo> = {}): RecordInfo {
 
 /** Runs something as the code of an activity: by default, of the route `recordPayment` of one workflow. */
 export async function inActivity<T>(run: () => Promise<T>, info: Partial<Info> = {}): Promise<T> {
-  const environment = new MockActivityEnvironment({
-    namespace: 'default',
-    activityType: 'recordPayment',
-    activityId: '1',
-    workflowType: 'ktbActivityRoute',
-    ...info,
-  });
+  const environment = new MockActivityEnvironment(
+    {
+      namespace: 'default',
+      activityType: 'recordPayment',
+      activityId: '1',
+      workflowType: 'ktbActivityRoute',
+      ...info,
+    },
+    // It warns of activities that fail, which is what some of them are here for.
+    { logger: new DefaultLogger('ERROR') },
+  );
   return environment.run(run);
 }
 

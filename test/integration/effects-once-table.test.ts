@@ -60,7 +60,7 @@ test('what is no plain name is refused', (t) => {
     t.throws(
       () => onceTable({ table }),
       { code: 'KTB_USAGE', message: /^Expected `table` to be a name/ },
-      table,
+      String(table),
     );
   }
 });

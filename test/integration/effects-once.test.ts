@@ -34,6 +34,13 @@ const marksOf = async (record: RecordInfo): Promise<number> => {
   return rows.length;
 };
 
+/** Opened from outside. */
+const gate = () => {
+  let open: () => void = () => {};
+  const passed = new Promise<void>((resolve) => (open = resolve));
+  return { passed, open: () => open() };
+};
+
 /** Until this client's statement waits for a lock that another session holds. */
 const untilWaiting = async (client: pg.Client): Promise<void> => {
   const { processID } = client as unknown as { processID: number };
@@ -98,60 +105,58 @@ test('a function that throws leaves neither effect nor mark behind, even where i
 test("of two calls at once the later one waits, and gets the earlier one's result", async (t) => {
   const [record, what] = [aRecord(), unique('effect')];
   const [first, second] = [await postgres.connect(), await postgres.connect()];
-  let commit: () => void = () => {};
-  const held = new Promise<void>((resolve) => (commit = resolve));
+  const [applied, held] = [gate(), gate()];
   const earlier = inActivity(() =>
     inTransaction(first, async () => {
       const outcome = await onceIn(first, record, () => insert(first, what));
-      await held;
+      applied.open();
+      await held.passed;
       return outcome;
     }),
   );
-  await until(async () => effectsOf(first, what), {
-    what: 'the earlier call to be in its transaction',
-    everyMs: 20,
-  });
+  await applied.passed;
   const later = handle(second, record, 'never');
   await untilWaiting(second);
-  commit();
+  held.open();
   t.deepEqual(await earlier, { applied: true, result: what });
   t.deepEqual(await later, { applied: false, result: what });
 });
 
-test('where the earlier of two calls rolls back, by itself or in its function, the later one applies the effect', async (t) => {
-  for (const how of ['ROLLBACK', 'throw'] as const) {
-    const [record, what] = [aRecord(), unique('effect')];
-    const [first, second] = [await postgres.connect(), await postgres.connect()];
-    let fail: (error: Error) => void = () => {};
-    const held = new Promise<never>((_, reject) => (fail = reject));
-    const earlier = inActivity(() =>
-      inTransaction(first, async () => {
-        const applying = onceIn(first, record, async () => {
-          await insert(first, what);
-          if (how === 'throw') await held;
-        });
-        if (how === 'ROLLBACK') {
-          await applying;
-          await held;
-        }
-        await t.throwsAsync(applying, { message: 'not this time' });
-        // Still open: what the later call waited for was given back with the savepoint.
-        t.deepEqual(await later, { applied: true, result: what });
-      }),
-    );
-    earlier.catch(() => {});
-    await until(async () => effectsOf(first, what), {
-      what: 'the earlier call to be in its function',
-      everyMs: 20,
-    });
-    const later = handle(second, record, what);
-    await untilWaiting(second);
-    fail(new Error('not this time'));
-    if (how === 'ROLLBACK') await t.throwsAsync(earlier, { message: 'not this time' });
-    else await earlier;
-    t.true((await later).applied);
-    t.is(await effectsOf(observer, what), 1);
-  }
+test('where the earlier of two calls is rolled back, the later one applies the effect', async (t) => {
+  const [record, what] = [aRecord(), unique('effect')];
+  const [first, second] = [await postgres.connect(), await postgres.connect()];
+  await first.query('BEGIN');
+  await inActivity(() => onceIn(first, record, () => insert(first, what)));
+  const later = handle(second, record, what);
+  await untilWaiting(second);
+  await first.query('ROLLBACK');
+  t.deepEqual(await later, { applied: true, result: what });
+  t.is(await effectsOf(observer, what), 1);
+});
+
+test('where the function of the earlier of two calls throws, the later one applies the effect, though the transaction goes on', async (t) => {
+  const [record, what] = [aRecord(), unique('effect')];
+  const [first, second] = [await postgres.connect(), await postgres.connect()];
+  const [inside, held] = [gate(), gate()];
+  await first.query('BEGIN');
+  const failing = async (): Promise<void> => {
+    await insert(first, what);
+    inside.open();
+    await held.passed;
+    throw new Error('not this time');
+  };
+  const earlier = t.throwsAsync(
+    inActivity(() => onceIn(first, record, failing)),
+    { message: 'not this time' },
+  );
+  await inside.passed;
+  const later = handle(second, record, what);
+  await untilWaiting(second);
+  held.open();
+  await earlier;
+  t.deepEqual(await later, { applied: true, result: what });
+  await first.query('COMMIT');
+  t.is(await effectsOf(observer, what), 1);
 });
 
 test('where the process of the earlier call is killed before its COMMIT, the later one applies the effect', async (t) => {
