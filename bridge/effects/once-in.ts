@@ -58,12 +58,7 @@ export async function onceIn<T>(
 ): Promise<OnceResult<T>> {
   const table = quotedTable(options);
   const call = effectCall(record, options.name);
-  if ('totalCount' in tx && 'idleCount' in tx) {
-    throw new BridgeError(
-      'KTB_USAGE',
-      'Expected `tx` to be the client that the transaction was begun on, got a Pool: it runs each query on another connection',
-    );
-  }
+  refuseOthers(tx);
   return oneAtATime(tx, async () => {
     await openSavepoint(tx);
     try {
@@ -78,6 +73,21 @@ export async function onceIn<T>(
       throw error;
     }
   });
+}
+
+function refuseOthers(tx: OnceClient): void {
+  const other =
+    typeof (tx as OnceClient | undefined)?.query !== 'function'
+      ? `${tx === null ? 'null' : typeof tx} without a \`query\``
+      : // Of pg: it has a `query` too, and would pass where a former user left a transaction open in it.
+        'totalCount' in tx && 'idleCount' in tx
+        ? 'a Pool, which runs each query on another connection'
+        : undefined;
+  if (other === undefined) return;
+  throw new BridgeError(
+    'KTB_USAGE',
+    `Expected \`tx\` to be the client that the transaction was begun on, got ${other}`,
+  );
 }
 
 async function applyOnce<T>(

@@ -154,7 +154,8 @@ test('without a transaction it is refused before anything is marked or run', asy
   await inTransaction(client, async () => {});
   await t.throwsAsync(run(client), refused, 'after a COMMIT');
   await t.throwsAsync(run(wrapped), refused);
-  await t.throwsAsync(run(pool), { code: 'KTB_USAGE', message: /got a Pool/ });
+  await t.throwsAsync(run(pool), { code: 'KTB_USAGE', message: /got a Pool, which runs each query/ });
+  await t.throwsAsync(run({} as OnceClient), { code: 'KTB_USAGE', message: /got object without a `query`$/ });
   t.deepEqual(await marksOf(record), []);
   await pool.end();
 });
