@@ -54,7 +54,7 @@ export async function inTransaction<T>(
 }
 
 /** How often each text stands in the table of effects. */
-export async function effectsOf(client: pg.ClientBase, what: string): Promise<number> {
+export async function effectsOf(client: pg.ClientBase | pg.Pool, what: string): Promise<number> {
   const { rows } = await client.query<{ count: number }>(
     'SELECT count(*)::integer AS count FROM effects WHERE what = $1',
     [what],

@@ -22,7 +22,8 @@ import { until } from './until.js';
 /** A real PostgreSQL of the test's own: on 127.0.0.1 only, with a new data folder, gone with this process. */
 export interface TestPostgres extends AsyncDisposable {
   readonly url: string;
-  readonly version: string;
+  /** For queries that need no transaction, by any number of tests at once. */
+  readonly pool: pg.Pool;
   /** A connection. It is closed with the server; what the server's end does to it throws nothing. */
   connect(): Promise<pg.Client>;
   /** Ends as in a crash, without writing anything out, and comes back on the same port and data. */
@@ -73,10 +74,10 @@ export async function startPostgres(): Promise<TestPostgres> {
       ports: { postgres: port },
       logFile: join(folder, 'postgres.log'),
       ready: async ({ signal }) => {
-        await until(() => select(url, 'SELECT 1'), { what: 'PostgreSQL to answer', everyMs: 50, signal });
+        await until(() => answers(url), { what: 'PostgreSQL to answer', everyMs: 50, signal });
       },
     });
-    return await running({ server, url, port, remove });
+    return running({ server, url, port, remove });
   } catch (error) {
     releasePorts([port]);
     remove();
@@ -91,12 +92,13 @@ interface Started {
   readonly remove: () => void;
 }
 
-async function running({ server, url, port, remove }: Started): Promise<TestPostgres> {
+function running({ server, url, port, remove }: Started): TestPostgres {
   const clients: pg.Client[] = [];
-  const [row] = (await select(url, 'SHOW server_version')) as { server_version: string }[];
+  const pool = new pg.Pool({ connectionString: url, max: 4 });
+  pool.on('error', () => {});
   return {
     url,
-    version: row!.server_version,
+    pool,
     connect: async () => {
       const client = new pg.Client({ connectionString: url });
       client.on('error', () => {});
@@ -110,7 +112,7 @@ async function running({ server, url, port, remove }: Started): Promise<TestPost
       await server.restart();
     },
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(clients.map((client) => client.end().catch(() => {})));
+      await Promise.all([pool, ...clients].map((each) => each.end().catch(() => {})));
       // SIGTERM waits for every client to go by itself; SIGINT sends them away.
       server.signal('SIGINT');
       await server.exited;
@@ -120,12 +122,12 @@ async function running({ server, url, port, remove }: Started): Promise<TestPost
   };
 }
 
-async function select(url: string, text: string): Promise<unknown[]> {
+async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   client.on('error', () => {});
   await client.connect();
   try {
-    return (await client.query(text)).rows as unknown[];
+    return (await client.query('SELECT 1')).rows.length === 1;
   } finally {
     await client.end();
   }

@@ -86,14 +86,14 @@ function keepWorking(scene: Scene, env: NodeJS.ProcessEnv, workers: number) {
   };
 }
 
-async function count(client: pg.Client, query: string): Promise<number> {
+async function count(client: pg.Pool, query: string): Promise<number> {
   return Number((await client.query<{ count: string }>(query)).rows[0]!.count);
 }
 
 test('however often workers are killed, and PostgreSQL once, every effect is there exactly once, and its workflow has its result', async (t) => {
   t.timeout(540_000);
   await using postgres = await startPostgres();
-  let client = await postgres.connect();
+  const client = postgres.pool;
   await createOnceTable(client);
   await client.query(`
     CREATE TABLE accounts (id integer PRIMARY KEY, cents integer NOT NULL DEFAULT 0);
@@ -146,7 +146,6 @@ test('however often workers are killed, and PostgreSQL once, every effect is the
   });
   await until(paid, { what: 'half of the payments', timeoutMs: 240_000, accept: (n) => n >= RECORDS / 2 });
   await postgres.crash();
-  client = await postgres.connect();
   await loop.done;
   await scene.committedToEnd(120_000);
   const executions = await until(() => scene.executions(), {

@@ -13,11 +13,11 @@ import { startPostgres, type TestPostgres } from '../helpers/postgres.js';
 import { unique } from '../helpers/stack.js';
 
 let postgres: TestPostgres;
-let observer: pg.Client;
+let observer: pg.Pool;
 
 test.before(async () => {
   postgres = await startPostgres();
-  observer = await postgres.connect();
+  observer = postgres.pool;
   await createOnceTable(observer);
 });
 test.after.always(async () => postgres?.[Symbol.asyncDispose]());

@@ -10,11 +10,11 @@ import { unique } from '../helpers/stack.js';
 import { until } from '../helpers/until.js';
 
 let postgres: TestPostgres;
-let observer: pg.Client;
+let observer: pg.Pool;
 
 test.before(async () => {
   postgres = await startPostgres();
-  observer = await postgres.connect();
+  observer = postgres.pool;
   await createOnceTable(observer);
   await observer.query('CREATE TABLE effects (what text NOT NULL)');
 });
