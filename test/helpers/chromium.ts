@@ -11,8 +11,9 @@ import { startProcess } from '../faults/process.js';
 /** A headless Chromium of this test process's own: it dies with it, and its profile goes with it. */
 export interface Chromium extends AsyncDisposable {
   readonly browser: Browser;
-  /** The executable, to be named where something does not look as expected. */
+  /** The executable: where something does not look as expected, the reader asks which it was. */
   readonly path: string;
+  readonly pid: number;
 }
 
 const ON_PATH = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -33,10 +34,11 @@ const repository = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
  * Starts the Chromium on PATH, else the one of npm's `@sparticuz/chromium`.
+ * @param look where PATH is read
  * @throws Error that lists the ways to get one: a test of the UI is never skipped
  */
-export async function startChromium(): Promise<Chromium> {
-  const { path, env } = await findChromium();
+export async function startChromium(look: NodeJS.ProcessEnv = process.env): Promise<Chromium> {
+  const { path, env } = await findChromium(look);
   const temporary = join(repository, '.ktb', 'tmp');
   mkdirSync(temporary, { recursive: true });
   const profile = mkdtempSync(join(temporary, 'chromium-'));
@@ -56,10 +58,13 @@ export async function startChromium(): Promise<Chromium> {
   try {
     const [, endpoint] = await running.waitForOutput(/DevTools listening on (ws:\S+)/, 30_000);
     const browser = await chromium.connectOverCDP(endpoint!);
-    return { browser, path, [Symbol.asyncDispose]: dispose };
+    return { browser, path, pid: running.pid, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
-    throw new Error(`Expected ${path} to start as a headless browser. ${WAYS}`, { cause: error });
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`Expected ${path} to start as a headless browser, got: ${why}\n${WAYS}`, {
+      cause: error,
+    });
   }
 }
 
@@ -72,9 +77,9 @@ interface Executable {
   readonly env: NodeJS.ProcessEnv;
 }
 
-async function findChromium(): Promise<Executable> {
+async function findChromium(look: NodeJS.ProcessEnv): Promise<Executable> {
   for (const name of ON_PATH) {
-    const path = await findOnPath(name);
+    const path = await findOnPath(name, look);
     if (path !== undefined) return { path, env: {} };
   }
   try {
