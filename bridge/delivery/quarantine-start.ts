@@ -83,7 +83,7 @@ export function quarantineRequestOf(
       route: it.routeId,
       offset: source.offset,
     },
-    summary: summaryOf(source, `${it.reason}: ${it.message}`),
+    summary: summaryOf(source, `${it.reason}:`, it.message),
     details: DETAILS[bytes === 'whole' ? 'whole' : 'left-out'],
   };
 }

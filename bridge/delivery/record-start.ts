@@ -54,7 +54,7 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
       route: route.id,
       offset: source.offset,
     },
-    summary: summaryOf(source, record.info.eventType ?? ''),
+    summary: summaryOf(source, '', record.info.eventType ?? ''),
     ...(options.searchAttributes === undefined
       ? {}
       : { searchAttributes: options.searchAttributes.getAll() }),

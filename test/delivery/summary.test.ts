@@ -9,7 +9,7 @@ const AT = { topic: 'orders', partition: 3, offset: 17n };
 test('the line in the UI says where the record stands and what it is', (t) => {
   const record = deliverable({ source: AT });
   const typed = { ...record, info: { ...record.info, eventType: 'order.placed' } };
-  t.is(startRequestOf(typed, SCOPE, 1).summary, 'orders/3/17 order.placed');
+  t.is(startRequestOf(typed, SCOPE, 1).summary, 'orders/3/17 `order.placed`');
   const untyped = { ...record, info: { ...record.info, eventType: null } };
   t.is(startRequestOf(untyped, SCOPE, 1).summary, 'orders/3/17');
 });
@@ -22,7 +22,7 @@ test('of a quarantine it says what ails the record, and the details what to do',
     routeId: undefined,
   } as const;
   const whole = quarantineRequestOf(it, SCOPE, 1);
-  t.is(whole.summary, 'orders/3/17 undecodable: not JSON');
+  t.is(whole.summary, 'orders/3/17 undecodable: `not JSON`');
   t.regex(whole.details ?? '', /\*\*Reset\*\* this workflow to any event/);
   const leftOut = quarantineRequestOf(it, SCOPE, 1, { keptUntil: undefined });
   t.notRegex(leftOut.details ?? '', /Reset/, 'a Reset would fail again');
@@ -30,9 +30,15 @@ test('of a quarantine it says what ails the record, and the details what to do',
 
 test('the line stays within the 400 bytes that the server takes, whatever a topic and a header hold', (t) => {
   for (const text of ['x', '"', '\\', '€', '\u0000', '😀', '\u202e', '\ud800', 'x😀']) {
-    const line = summaryOf({ ...AT, topic: 't'.repeat(50) }, text.repeat(500));
+    const line = summaryOf({ ...AT, topic: 't'.repeat(50) }, 'conflict:', text.repeat(500));
     const payload = Buffer.byteLength(JSON.stringify(line)) + 'encoding'.length + 'json/plain'.length;
     t.true(payload <= 400, `${JSON.stringify(text)}: ${payload}`);
     t.notRegex(line, /\n/);
   }
+});
+
+test("a record's words can't become a link or markup in the UI", (t) => {
+  const line = summaryOf(AT, 'undecodable:', '` [mend it](http://evil) <b>`');
+  t.is(line, "orders/3/17 undecodable: `' [mend it](http://evil) <b>'`");
+  t.is(line.split('`').length, 3, 'one code span');
 });

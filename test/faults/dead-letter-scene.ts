@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadConfig } from '../../bridge/config/load.js';
+import { registerSearchAttributes } from '../../bridge/operate/setup.js';
 import { historyOf } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
 import type { TestMessage } from '../helpers/kafka.js';
@@ -70,6 +72,8 @@ export async function createDeadLetterScene(): Promise<DeadLetterScene> {
     workflows: WORKFLOWS,
     activities: ACTIVITIES,
   });
+  // As `ktb setup` does it, and before the bridge asks which there are.
+  await registerSearchAttributes((await loadConfig({ file: scene.project.configPath })).temporal);
   const journal = join(scene.project.dir, 'handlers.jsonl');
   scene.worker();
   scene.bridge();

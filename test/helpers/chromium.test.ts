@@ -1,4 +1,12 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +15,8 @@ import { cacheDir } from '../../bridge/local-stack/cache.js';
 import { startChromium } from './chromium.js';
 
 const temporary = fileURLToPath(new URL('../../.ktb/tmp/', import.meta.url));
-const profiles = (): string[] => readdirSync(temporary).filter((name) => name.startsWith('chromium-'));
+const profiles = (): string[] =>
+  existsSync(temporary) ? readdirSync(temporary).filter((name) => name.startsWith('chromium-')) : [];
 
 const linux = process.platform === 'linux' && process.arch === 'x64' ? test.serial : test.serial.skip;
 
@@ -35,7 +44,7 @@ test.serial(
     const broken = join(folder, 'google-chrome');
     writeFileSync(broken, '#!/bin/sh\necho no display >&2\nexit 1\n');
     chmodSync(broken, 0o755);
-    const error = await t.throwsAsync(startChromium({ PATH: `${folder}:/bin:/usr/bin` }));
+    const error = await t.throwsAsync(startChromium({ PATH: folder }));
     t.true(error.message.includes(broken));
     t.regex(error.message, /no display/);
     t.regex(

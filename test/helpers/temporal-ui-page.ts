@@ -1,4 +1,4 @@
-import type { Browser, Page, Request } from 'playwright-core';
+import type { Browser, Locator, Page, Request } from 'playwright-core';
 import { uiLink } from '../../bridge/observe/ui-link.js';
 
 /** What the page asked of the server when its Reset button was pressed. */
@@ -44,25 +44,52 @@ export class TemporalUiPage implements AsyncDisposable {
     await this.page.goto(`${uiLink(this.#url, this.#namespace)}?query=${encodeURIComponent(query)}`);
   }
 
+  /** Adds columns to the list, by its own dialog. @returns what stands in them, row by row */
+  async columns(names: readonly string[]): Promise<readonly (readonly string[])[]> {
+    await this.page.getByTestId('workflows-summary-table-configuration-button').click();
+    for (const name of names) await this.page.getByTestId(`orderable-list-item-${name}-add-button`).click();
+    await this.page.getByTestId('drawer-close-button').click();
+    const headers = await this.page.locator('th').allInnerTexts();
+    const at = names.map((name) => headers.findIndex((header) => header.trim() === name));
+    const rows = await this.page.locator('tbody tr').all();
+    return Promise.all(
+      rows.map(async (row) => {
+        const cells = await row.locator('td').allInnerTexts();
+        return at.map((index) => cells[index]?.trim() ?? '');
+      }),
+    );
+  }
+
   /** Clicks an execution in the list. */
   async follow(workflowId: string): Promise<void> {
     await this.page.getByRole('link', { name: workflowId, exact: true }).first().click();
     await this.page.getByTestId('workflow-id-heading').waitFor();
   }
 
+  /** What the page's tab for it shows: the line and the details that the execution was started with, rendered. */
+  async metadata(): Promise<{ readonly summary: string; readonly details: string }> {
+    await this.page.getByTestId('user-metadata-tab').click();
+    const shown = async (part: string): Promise<string> => {
+      const frame = this.page.locator(`iframe#user-metadata-${part}:visible`).contentFrame();
+      return (await frame.locator('main').innerText()).trim();
+    };
+    return { summary: await shown('summary'), details: await shown('details') };
+  }
+
   /** Opens the Reset dialog. @returns the events that it offers, in its order */
   async openReset(): Promise<readonly string[]> {
-    await this.page.getByRole('button', { name: 'More Actions' }).click();
-    await this.page.getByTestId('reset-button').click();
-    await this.page.getByTestId('workflow-reset-event-id-select').click();
-    return this.page.getByRole('option').allInnerTexts();
+    // Of a closed execution it stands on the page itself; a running one's is in a menu.
+    await this.page.getByRole('button', { name: 'Reset', exact: true }).click();
+    await this.#dialog.getByTestId('workflow-reset-event-id-select-button').click();
+    await this.#dialog.getByRole('option').first().waitFor(); // it fades in
+    return (await this.#dialog.getByRole('option').allInnerTexts()).map((text) => text.trim());
   }
 
   /** Chooses an event that is offered, gives the reason, and confirms. */
   async reset(offered: string, reason: string): Promise<SentReset> {
-    await this.page.getByRole('option', { name: offered, exact: true }).click();
-    const dialog = this.page.getByTestId('reset-confirmation-modal');
-    await dialog.getByLabel('Reason').fill(reason);
+    const dialog = this.#dialog;
+    await dialog.getByRole('option', { name: offered, exact: true }).click();
+    await dialog.getByTestId('reset-reason').fill(reason);
     const [response] = await Promise.all([
       this.page.waitForResponse(
         (one) => one.request().method() === 'POST' && new URL(one.url()).pathname.endsWith('/reset'),
@@ -82,6 +109,17 @@ export class TemporalUiPage implements AsyncDisposable {
       reason: sent.reason,
       newRunId,
     };
+  }
+
+  /** From the execution that was reset to the one that came of it, by the link that the page offers. */
+  async followReset(runId: string): Promise<void> {
+    await this.page.getByTestId('workflow-reset-alert').getByRole('link').click();
+    await this.page.waitForURL((url) => url.pathname.includes(runId));
+  }
+
+  /** By its role: the page holds a second one, hidden, for narrow windows. */
+  get #dialog(): Locator {
+    return this.page.getByRole('dialog', { name: 'Reset Workflow' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

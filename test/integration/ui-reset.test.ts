@@ -36,8 +36,14 @@ async function openUi(t: ExecutionContext): Promise<TemporalUiPage> {
   t.teardown(async () => {
     // TEMP
     await show(page, `end-${t.title.replace(/\W+/g, '-').slice(0, 60)}`);
-    writeFileSync(`/tmp/ui-shots/end-${t.title.replace(/\W+/g, '-').slice(0, 60)}.html`, await page.page.content());
-    writeFileSync(`/tmp/ui-shots/end-${t.title.replace(/\W+/g, '-').slice(0, 60)}.txt`, page.writes.join('\n'));
+    writeFileSync(
+      `/tmp/ui-shots/end-${t.title.replace(/\W+/g, '-').slice(0, 60)}.html`,
+      await page.page.content(),
+    );
+    writeFileSync(
+      `/tmp/ui-shots/end-${t.title.replace(/\W+/g, '-').slice(0, 60)}.txt`,
+      page.writes.join('\n'),
+    );
     await page[Symbol.asyncDispose]();
   });
   return page;
@@ -58,6 +64,8 @@ interface ResetCase {
   readonly query: string;
   /** Text that the execution's page must show: the reason, as a reader finds it. */
   readonly reason: string;
+  /** Of the line beside it. */
+  readonly summary: RegExp;
   readonly choose: (offered: readonly string[], page: string) => string;
 }
 
@@ -72,6 +80,9 @@ async function resetByClicks(t: ExecutionContext, it: ResetCase): Promise<unknow
   await ui.page.getByText(it.reason).first().waitFor();
   await show(ui, `${it.name}-2-page`);
   const text = await ui.page.locator('body').innerText();
+  const metadata = await ui.metadata();
+  await show(ui, `${it.name}-2-metadata`);
+  t.regex(metadata.summary, it.summary);
   const offered = await ui.openReset();
   await show(ui, `${it.name}-3-offered`);
   const chosen = it.choose(offered, text);
@@ -93,7 +104,8 @@ async function resetByClicks(t: ExecutionContext, it: ResetCase): Promise<unknow
     'no other run than the one that the click made',
   );
   t.is(ui.writes.filter((one) => one.endsWith('/reset')).length, 1, 'one request, sent by the page');
-  await ui.page.reload();
+  await ui.followReset(sent.newRunId);
+  await ui.page.getByText('Completed', { exact: true }).locator('visible=true').first().waitFor();
   await show(ui, `${it.name}-4-after`);
   return result;
 }
@@ -106,6 +118,7 @@ test.serial(
       workflowId: letters.idOf('w'),
       query: `KtbKey = "w" AND TaskQueue = "${letters.scene.taskQueue}"`,
       reason: '(replay: Reset to event',
+      summary: /\/0\/0 workflow$/,
       choose: (offered, page) => {
         const event = /\(replay: Reset to event (\d+)\)/.exec(page)?.[1];
         const found = offered.find((option) => option.startsWith(`${event} - `));
@@ -127,6 +140,7 @@ for (const which of ['first', 'last'] as const) {
         workflowId: letters.idOf(which),
         query: `KtbRoute = "activity" AND ExecutionStatus = "Failed" AND TaskQueue = "${letters.scene.taskQueue}-ktb"`,
         reason: 'the cause is not mended',
+        summary: /\/0\/[12] activity$/,
         choose: (offered) => {
           const byEvent = [...offered].sort((a, b) => Number.parseInt(a) - Number.parseInt(b));
           return which === 'first' ? byEvent[0]! : byEvent.at(-1)!;
@@ -143,6 +157,7 @@ test.serial('a quarantined record goes through once the decoder is mended', asyn
     workflowId: await letters.quarantineOf(3),
     query: `WorkflowType = "ktbQuarantine" AND TaskQueue = "${letters.scene.taskQueue}-ktb"`,
     reason: 'the decoder is broken',
+    summary: /\/0\/3 undecodable: .*the decoder is broken/,
     choose: (offered) => offered.at(-1)!,
   })) as { outcome: string; workflowId: string };
   t.like(result, { outcome: 'started', workflowId: letters.idOf('q') });
