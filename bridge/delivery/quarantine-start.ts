@@ -18,11 +18,11 @@ const PREVIEW_CHARACTERS = 1_000;
 /** Shown on the execution's page. Fixed text: the UI renders it as Markdown, and a record's text is hostile. */
 const DETAILS = {
   whole:
-    'This record could not be taken; the failure below says why. Mend the cause (the decoder, the route, the key), ' +
+    'This record could not be taken; the failure (**Result**, on the timeline) says why. Mend the cause (the decoder, the route, the key), ' +
     'restart `ktb worker` with it, and **Reset** this workflow to any event: the record goes its way once more.',
   'left-out':
-    'This record could not be taken, and is too large to be kept here: the failure below says why, and where Kafka ' +
-    'still has it.',
+    'This record could not be taken, and is too large to be kept here: the failure (**Result**, on the timeline) says ' +
+    'why, and where Kafka still has it.',
 };
 
 export interface QuarantineCase {

@@ -69,11 +69,15 @@ export class TemporalUiPage implements AsyncDisposable {
   /** What the page's tab for it shows: the line and the details that the execution was started with, rendered. */
   async metadata(): Promise<{ readonly summary: string; readonly details: string }> {
     await this.page.getByTestId('user-metadata-tab').click();
-    const shown = async (part: string): Promise<string> => {
-      const frame = this.page.locator(`iframe#user-metadata-${part}:visible`).contentFrame();
-      return (await frame.locator('main').innerText()).trim();
+    const summary = this.page.locator('iframe#user-metadata-summary:visible');
+    await summary.waitFor();
+    const details = this.page.locator('iframe#user-metadata-details:visible');
+    const shown = async (frame: Locator): Promise<string> =>
+      (await frame.contentFrame().locator('main').innerText()).trim();
+    return {
+      summary: await shown(summary),
+      details: (await details.count()) === 0 ? '' : await shown(details),
     };
-    return { summary: await shown('summary'), details: await shown('details') };
   }
 
   /** Opens the Reset dialog. @returns the events that it offers, in its order */

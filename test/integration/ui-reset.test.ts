@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { createDeadLetterScene, type DeadLetterScene } from '../faults/dead-letter-scene.js';
@@ -33,19 +33,7 @@ async function openUi(t: ExecutionContext): Promise<TemporalUiPage> {
   if (stack.ui === undefined)
     throw new Error("Expected the stack to have Temporal's UI: run it by `npm test -- <file>`");
   const page = await TemporalUiPage.open(browsers[0]!.browser, stack.ui.url, stack.temporal.namespace);
-  t.teardown(async () => {
-    // TEMP
-    await show(page, `end-${t.title.replace(/\W+/g, '-').slice(0, 60)}`);
-    writeFileSync(
-      `/tmp/ui-shots/end-${t.title.replace(/\W+/g, '-').slice(0, 60)}.html`,
-      await page.page.content(),
-    );
-    writeFileSync(
-      `/tmp/ui-shots/end-${t.title.replace(/\W+/g, '-').slice(0, 60)}.txt`,
-      page.writes.join('\n'),
-    );
-    await page[Symbol.asyncDispose]();
-  });
+  t.teardown(async () => page[Symbol.asyncDispose]());
   return page;
 }
 
@@ -109,6 +97,25 @@ async function resetByClicks(t: ExecutionContext, it: ResetCase): Promise<unknow
   await show(ui, `${it.name}-4-after`);
   return result;
 }
+
+test.serial(
+  'the list shows route, key and place of each dead letter, found by them and as columns',
+  async (t) => {
+    const ui = await openUi(t);
+    const { topic, taskQueue } = letters.scene;
+    const ours = `(TaskQueue = "${taskQueue}" OR TaskQueue = "${taskQueue}-ktb")`;
+    await ui.list(`KtbKey IN ("w", "first", "last", "q") AND ${ours}`);
+    const rows = await ui.columns(['KtbRoute', 'KtbKey', 'KtbRecord', 'KtbOffset']);
+    await show(ui, 'list-columns');
+    const byOffset = [...rows].sort((a, b) => Number(a[3]) - Number(b[3]));
+    t.deepEqual(byOffset, [
+      ['workflow', 'w', `${topic}/0/0`, '0'],
+      ['activity', 'first', `${topic}/0/1`, '1'],
+      ['activity', 'last', `${topic}/0/2`, '2'],
+      [byOffset[3]![0]!, 'q', `${topic}/0/3`, '3'],
+    ]);
+  },
+);
 
 test.serial(
   'a failed workflow route is reset to the event that its failure names, and completes',
