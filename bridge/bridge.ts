@@ -27,6 +27,7 @@ import { WorkflowDelivery } from './delivery/workflow-delivery.js';
 import { BridgeError, messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
 import { Intake, lostMessage, type PartitionState } from './intake/intake.js';
+import { kafkaState } from './intake/kafka-answers.js';
 import { KafkaSource } from './intake/kafka-source.js';
 import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
@@ -351,11 +352,12 @@ export class Bridge {
   /** Said once for each new reason, not at each attempt. */
   #waits(whom: string, where: string, why: string): void {
     if (this.#stop.signal.aborted) return;
-    const reason = `${whom} at ${where} is away: ${why}`;
+    const state = kafkaState(why);
+    const reason = `${whom} at ${where} ${state}: ${why}`;
     this.#phase = 'waiting';
     if (this.#reason === reason) return;
     this.#reason = reason;
-    this.#logger.warn({ reason: why }, `${whom} at ${where} does not answer; waiting for it`);
+    this.#logger.warn({ reason: why }, `${whom} at ${where} ${state}; waiting for it`);
   }
 }
 

@@ -94,12 +94,12 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     step.done(`${address}, namespace ${namespace}`);
     const stop = async (): Promise<void> => {
       await server.stop();
-      releasePorts(owned);
+      await releasePorts(owned);
     };
     const uiPort = cli ? options.uiPort : undefined;
     return { address, namespace, port, kind: executable.kind, uiPort, dataDir, server, stop };
   } catch (error) {
-    releasePorts(owned);
+    await releasePorts(owned);
     step.fail(signal?.aborted === true ? 'stopped' : messageOf(error).split('\n')[0]!);
     throw error;
   }

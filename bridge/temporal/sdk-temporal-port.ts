@@ -217,6 +217,7 @@ function startOptions(request: StartRequest, known: ReadonlySet<string>) {
     ...(request.retry === undefined ? {} : { retry: retryPolicy(request.retry) }),
     ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(request.summary === undefined ? {} : { staticSummary: request.summary }),
+    ...(request.details === undefined ? {} : { staticDetails: request.details }),
   };
 }
 
