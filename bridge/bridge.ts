@@ -17,6 +17,8 @@ import { BacklogGate } from './admission/backlog-gate.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig, ResolvedRoute } from './config/resolved.js';
 import { overlappingRoutes } from './config/resolve.js';
+import { awayReason, refusalOf } from './connections/refusal.js';
+import { temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
 import { FaultJudge } from './delivery/fault-judge.js';
 import { OUTCOMES, type Outcome } from './delivery/outcomes.js';
@@ -84,6 +86,8 @@ export class Bridge {
   readonly #loops: Promise<void>[] = [];
   #phase: BridgePhase = 'starting';
   #reason: string | undefined;
+  /** Temporal's, said last. */
+  #refusal: string | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(config: ResolvedConfig, options: BridgeOptions = {}) {
@@ -145,12 +149,20 @@ export class Bridge {
       intake,
       watchdogMs: config.watchdogMs,
       onStuck: (partitions, message) => logger.error({ alert: 'watchdog', partitions }, message),
+      onRefused: (why) => this.#waits('Kafka', config.kafka.brokers.join(','), why, true),
+      onAnswer: () => {
+        if (this.#phase !== 'waiting') return;
+        this.#phase = 'running';
+        this.#reason = undefined;
+        logger.info('Kafka takes us again');
+      },
     });
   }
 
   /**
    * Joins the group and begins; waits as long as Kafka or Temporal is away.
-   * @throws BridgeError `KTB_SUBSCRIPTION` if the group belongs to a subscription of another name
+   * @throws BridgeError `KTB_SUBSCRIPTION` if the group belongs to a subscription of another name; `KTB_KAFKA` or
+   * `KTB_TEMPORAL` if one of them refuses us or shows a certificate that isn't to be trusted
    */
   async start(): Promise<void> {
     const { signal } = this.#stop;
@@ -227,6 +239,7 @@ export class Bridge {
         );
       } else {
         this.#admission.lift('circuit');
+        this.#refusal = undefined;
       }
     });
     return new WorkflowDelivery({
@@ -236,11 +249,13 @@ export class Bridge {
         judge: new FaultJudge(),
         // A call that is always made: capabilities are answered from memory, also while Temporal is away.
         probe: () => temporal.backlog(ownTaskQueue(this.#config.temporal.taskQueue)),
-        onFault: (fault, attempt) =>
+        onFault: (fault, attempt) => {
           this.#logger.debug(
             { status: fault.status, kind: fault.kind, attempt, reason: fault.message },
             'a start failed',
-          ),
+          );
+          void this.#sayRefusal(fault);
+        },
       }),
       holds,
       scope: scopeOf(this.#config),
@@ -280,9 +295,9 @@ export class Bridge {
         this.#reason = undefined;
         logger.info({ group: this.#config.kafka.groupId }, 'joined the group');
       },
-      disconnected: (why) => {
+      disconnected: (why, refused) => {
         if (this.#phase === 'draining' || this.#phase === 'stopped') return;
-        this.#waits('Kafka', this.#config.kafka.brokers.join(','), why);
+        this.#waits('Kafka', this.#config.kafka.brokers.join(','), why, refused);
       },
       settled: ({ source, route }, { outcome, workflowId, runId, message }) => {
         this.#outcomes[outcome]++;
@@ -330,6 +345,7 @@ export class Bridge {
 
   async #awaitTemporal(signal: AbortSignal): Promise<void> {
     const { address, namespace } = this.#config.temporal;
+    const service = temporalService(this.#config.temporal);
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const { serverVersion, searchAttributes } = await this.#temporal.capabilities();
@@ -341,20 +357,31 @@ export class Bridge {
         }
         return;
       } catch (error) {
-        this.#waits('Temporal', `${address}, namespace ${namespace}`, messageOf(error));
+        const refusal = await refusalOf(error, service);
+        if (refusal && !signal.aborted) throw refusal;
+        this.#waits('Temporal', `${address}, namespace ${namespace}`, awayReason(error, service));
         await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
       }
     }
   }
 
-  /** Said once for each new reason, not at each attempt. */
-  #waits(whom: string, where: string, why: string): void {
+  /** While the bridge runs Temporal's refusal is waited out like an outage: the circuit holds intake. */
+  async #sayRefusal(fault: unknown): Promise<void> {
+    const refusal = await refusalOf(fault, temporalService(this.#config.temporal));
+    if (!refusal || this.#refusal === refusal.message) return;
+    this.#refusal = refusal.message;
+    this.#logger.error({ alert: 'connection' }, `${refusal.message}. Waiting until that is mended`);
+  }
+
+  /** Said once for each new reason, not at each attempt. `refused` needs somebody; to be away may pass. */
+  #waits(whom: string, where: string, why: string, refused = false): void {
     if (this.#stop.signal.aborted) return;
-    const reason = `${whom} at ${where} is away: ${why}`;
+    const reason = refused ? why : `${whom} at ${where} is away: ${why}`;
     this.#phase = 'waiting';
     if (this.#reason === reason) return;
     this.#reason = reason;
-    this.#logger.warn({ reason: why }, `${whom} at ${where} does not answer; waiting for it`);
+    if (refused) this.#logger.error({ alert: 'connection' }, `${why}. Waiting until that is mended`);
+    else this.#logger.warn({ reason: why }, `${whom} at ${where} does not answer; waiting for it`);
   }
 }
 

@@ -10,6 +10,8 @@ import { ownTaskQueue } from '../workflows/contract.js';
 import { scopeOf } from './bridge.js';
 import { loadModule } from './config/load.js';
 import type { ResolvedConfig } from './config/resolved.js';
+import { awayReason, refusalOf } from './connections/refusal.js';
+import { temporalService } from './connections/service.js';
 import { createDispatch } from './delivery/dispatch.js';
 import { BridgeError, messageOf } from './errors.js';
 import { createRecordMapper } from './intake/record-mapper.js';
@@ -42,7 +44,8 @@ export class BridgeWorker {
 
   /**
    * Connects, waiting as long as Temporal is away, and begins to poll.
-   * @throws BridgeError `KTB_WORKER` if a route names a workflow or an activity that is not there, or the bundle fails
+   * @throws BridgeError `KTB_TEMPORAL` if Temporal refuses us, or shows a certificate that isn't to be trusted;
+   * `KTB_WORKER` if a route names a workflow or an activity that is not there, or the bundle fails
    */
   async start(): Promise<void> {
     const { temporal, worker } = this.#config;
@@ -122,12 +125,15 @@ export class BridgeWorker {
 
   async #connect(): Promise<NativeConnection | undefined> {
     const { signal } = this.#stop;
+    const service = temporalService(this.#config.temporal);
     let said: string | undefined;
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         return await NativeConnection.connect(connectionOptions(this.#config.temporal));
       } catch (error) {
-        const why = messageOf(error);
+        const refusal = await refusalOf(error, service);
+        if (refusal && !signal.aborted) throw refusal;
+        const why = awayReason(error, service);
         const { address } = this.#config.temporal;
         if (why !== said)
           this.#logger.warn({ reason: why }, `Temporal at ${address} does not answer; waiting for it`);

@@ -9,6 +9,8 @@ import {
 } from '@temporalio/common';
 import type { RetryShape } from '../../workflows/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
+import { refusalWithoutAsking } from '../connections/refusal.js';
+import { temporalService } from '../connections/service.js';
 import type { DescribedExecution, ExecutionStatus } from './describe.js';
 import { faultOf } from './faults.js';
 import { boundedId } from './ids.js';
@@ -67,7 +69,11 @@ export class SdkTemporalPort implements TemporalPort {
 
   constructor(config: ResolvedConfig['temporal'], options: SdkTemporalPortOptions = {}) {
     // No retries here: who waits and who is told is decided by the circuit and the fault judge.
-    this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
+    try {
+      this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
+    } catch (error) {
+      throw refusalWithoutAsking(error, temporalService(config)) ?? error; // certificates that can't be read
+    }
     this.#namespace = config.namespace;
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
     this.#ttlMs = options.capabilitiesTtlMs ?? 60_000;
