@@ -296,7 +296,6 @@ export class Bridge {
         logger.info({ group: this.#config.kafka.groupId }, 'joined the group');
       },
       disconnected: (why, refused) => {
-        if (this.#phase === 'draining' || this.#phase === 'stopped') return;
         this.#waits('Kafka', this.#config.kafka.brokers.join(','), why, refused);
       },
       settled: ({ source, route }, { outcome, workflowId, runId, message }) => {
@@ -375,7 +374,7 @@ export class Bridge {
 
   /** Said once for each new reason, not at each attempt. `refused` needs somebody; to be away may pass. */
   #waits(whom: string, where: string, why: string, refused = false): void {
-    if (this.#stop.signal.aborted) return;
+    if (this.#phase === 'draining' || this.#phase === 'stopped') return;
     const reason = refused ? why : `${whom} at ${where} is away: ${why}`;
     this.#phase = 'waiting';
     if (this.#reason === reason) return;

@@ -116,11 +116,18 @@ function isGrpc(error: Error): boolean {
   return 'details' in error || 'status' in error;
 }
 
-/** Without what gRPC and OpenSSL write around it. */
+/** Without what gRPC, OpenSSL and the worker's core write around it. */
 function detailOf(message: string): string {
   const line = message.replace(/\s+/g, ' ').trim();
   const openssl = /:SSL routines:[^:]*:([^:]+)/.exec(line)?.[1];
   if (openssl !== undefined) return openssl;
+  const rustls = /received fatal alert: \w+|Invalid(?:Certificate|Message)\(\w+|PrivateKeyParseError/.exec(
+    line,
+  )?.[0];
+  if (rustls !== undefined)
+    return rustls
+      .replace(/^Invalid(\w+)\(/, 'invalid $1: ')
+      .replace('PrivateKeyParseError', 'the private key');
   const inner = /Last error: (.*?)\.? Resolution note:/.exec(line)?.[1] ?? line;
   return inner
     .replace(/^(?:\d+ [A-Z_]+: |Connection error: |Failed to connect: |Error(?: \[\w+\])?: )+/, '')
