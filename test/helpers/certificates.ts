@@ -1,5 +1,6 @@
+// oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509's container wants the polyfill before it is loaded
 import 'reflect-metadata';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, type webcrypto } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as x509 from '@peculiar/x509';
@@ -27,9 +28,9 @@ export class Authority {
   /** In PEM. */
   readonly cert: string;
   readonly #name: string;
-  readonly #keys: CryptoKeyPair;
+  readonly #keys: webcrypto.CryptoKeyPair;
 
-  private constructor(name: string, keys: CryptoKeyPair, cert: string) {
+  private constructor(name: string, keys: webcrypto.CryptoKeyPair, cert: string) {
     this.#name = name;
     this.#keys = keys;
     this.cert = cert;
@@ -100,7 +101,7 @@ function validity({ validFrom, validUntil }: CertificateOptions): { notBefore: D
   };
 }
 
-async function newKeys(): Promise<CryptoKeyPair> {
+async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
 }
 

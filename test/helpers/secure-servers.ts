@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startKafkaBroker, type KafkaBroker } from '../../bridge/local-stack/kafka-broker.js';
 import { freePort } from '../../bridge/local-stack/ports.js';
 import { startTemporalServer, type TemporalServer } from '../../bridge/local-stack/temporal-server.js';
-import { Authority, EXPIRED, writePem, type Certificate } from './certificates.js';
+import { EXPIRED, writePem, type Authority, type Certificate } from './certificates.js';
 
 export interface ScramUser {
   readonly name: string;
