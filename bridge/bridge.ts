@@ -18,6 +18,7 @@ import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig, ResolvedRoute } from './config/resolved.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { awayReason, refusalOf } from './connections/refusal.js';
+import { RefusalReporter } from './connections/refusal-reporter.js';
 import { temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
 import { FaultJudge } from './delivery/fault-judge.js';
@@ -86,8 +87,6 @@ export class Bridge {
   readonly #loops: Promise<void>[] = [];
   #phase: BridgePhase = 'starting';
   #reason: string | undefined;
-  /** Temporal's, said last. */
-  #refusal: string | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(config: ResolvedConfig, options: BridgeOptions = {}) {
@@ -230,6 +229,10 @@ export class Bridge {
   #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): WorkflowDelivery {
     const { circuit: circuitOptions } = this.#config;
     const circuit = new TemporalCircuit(circuitOptions);
+    // While the bridge runs a refusal is waited out like an outage, behind the circuit.
+    const refusals = new RefusalReporter(temporalService(this.#config.temporal), (why) =>
+      this.#sayRefused(why),
+    );
     circuit.onChange((open) => {
       if (open) {
         this.#admission.hold('circuit');
@@ -239,7 +242,7 @@ export class Bridge {
         );
       } else {
         this.#admission.lift('circuit');
-        this.#refusal = undefined;
+        refusals.passed();
       }
     });
     return new WorkflowDelivery({
@@ -254,7 +257,7 @@ export class Bridge {
             { status: fault.status, kind: fault.kind, attempt, reason: fault.message },
             'a start failed',
           );
-          void this.#sayRefusal(fault);
+          void refusals.failed(fault);
         },
       }),
       holds,
@@ -364,14 +367,6 @@ export class Bridge {
     }
   }
 
-  /** While the bridge runs Temporal's refusal is waited out like an outage: the circuit holds intake. */
-  async #sayRefusal(fault: unknown): Promise<void> {
-    const refusal = await refusalOf(fault, temporalService(this.#config.temporal));
-    if (!refusal || this.#refusal === refusal.message) return;
-    this.#refusal = refusal.message;
-    this.#logger.error({ alert: 'connection' }, `${refusal.message}. Waiting until that is mended`);
-  }
-
   /** Said once for each new reason, not at each attempt. `refused` needs somebody; to be away may pass. */
   #waits(whom: string, where: string, why: string, refused = false): void {
     if (this.#phase === 'draining' || this.#phase === 'stopped') return;
@@ -379,8 +374,12 @@ export class Bridge {
     this.#phase = 'waiting';
     if (this.#reason === reason) return;
     this.#reason = reason;
-    if (refused) this.#logger.error({ alert: 'connection' }, `${why}. Waiting until that is mended`);
+    if (refused) this.#sayRefused(why);
     else this.#logger.warn({ reason: why }, `${whom} at ${where} does not answer; waiting for it`);
+  }
+
+  #sayRefused(why: string): void {
+    this.#logger.error({ alert: 'connection' }, `${why}. Waiting until that is mended`);
   }
 }
 

@@ -87,7 +87,7 @@ function sentence(
     case 'unknownAuthority':
       return `${untrusted}: its authority${certificate ? ` (${JSON.stringify(certificate.issuer)})` : ''} is not known (${detail}). Give the authority's certificate in ${options.authority}`;
     case 'otherHost':
-      return `${untrusted}: it is for another host (${certificate?.names ?? detail}). Name the host in ${options.address} as the certificate does, or the certificate's name in ${options.serverName}`;
+      return `${untrusted}: it is for another host (${certificate?.names ?? detail})${wanted(tls, at)}. Name the host in ${options.address} as the certificate does, or the certificate's name in ${options.serverName}`;
     case 'expired':
       return `${untrusted}: it expired${certificate ? ` on ${certificate.validTo}` : ''} (${detail}). It has to be renewed at the server; or this machine's clock is wrong`;
     case 'notYetValid':
@@ -111,4 +111,10 @@ function sentence(
     case 'noLogin':
       return `${at} takes no credentials at this port (${login ?? 'none'}): ${detail}. Name the port that asks for them in ${options.address}, or leave out ${options.login}`;
   }
+}
+
+/** The name that the certificate was held against. */
+function wanted(tls: Service['tls'], at: string): string {
+  const host = tls?.servername ?? /at (.*?)(?::\d+)?$/.exec(at)?.[1];
+  return host === undefined ? '' : `, not for ${host}`;
 }

@@ -1,4 +1,4 @@
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /** A forwarder on loopback that keeps what clients have sent. */
 export interface WireTap extends AsyncDisposable {
@@ -11,9 +11,11 @@ export interface WireTap extends AsyncDisposable {
 
 export async function tapWire(targetPort: number): Promise<WireTap> {
   const sent: Buffer[][] = [];
+  const open = new Set<Socket>();
   const server = createServer((client) => {
     const chunks: Buffer[] = [];
     sent.push(chunks);
+    open.add(client);
     const upstream = connect(targetPort, '127.0.0.1');
     client.on('data', (chunk: Buffer) => chunks.push(chunk));
     client.pipe(upstream).pipe(client);
@@ -30,6 +32,8 @@ export async function tapWire(targetPort: number): Promise<WireTap> {
     },
     [Symbol.asyncDispose]: async () => {
       server.close();
+      // A client that was refused may leave its end open: the worker's core does.
+      for (const client of open) client.destroy();
     },
   };
 }

@@ -74,7 +74,7 @@ const refused: readonly Refused[] = [
   {
     what: "another host's certificate",
     tls: () => tls(ours, authority, 'temporal.elsewhere.test'),
-    says: /^The certificate of Temporal at 127\.0\.0\.1:\d+ is not trusted: it is for another host \(DNS:localhost, IP Address:127\.0\.0\.1\)/,
+    says: /^The certificate of Temporal at 127\.0\.0\.1:\d+ is not trusted: it is for another host \(DNS:localhost, IP Address:127\.0\.0\.1\), not for temporal\.elsewhere\.test\./,
   },
   {
     what: 'an expired certificate',
