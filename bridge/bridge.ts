@@ -19,7 +19,7 @@ import type { ResolvedConfig, ResolvedRoute } from './config/resolved.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { awayReason, refusalOf } from './connections/refusal.js';
 import { RefusalReporter } from './connections/refusal-reporter.js';
-import { temporalService } from './connections/service.js';
+import { kafkaService, temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
 import { FaultJudge } from './delivery/fault-judge.js';
 import { OUTCOMES, type Outcome } from './delivery/outcomes.js';
@@ -325,6 +325,7 @@ export class Bridge {
 
   async #checkSubscription(signal: AbortSignal): Promise<void> {
     const { name, kafka } = this.#config;
+    const service = kafkaService(kafka);
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const committed = await this.#source.committed(await this.#source.existingTopics());
@@ -339,7 +340,9 @@ export class Bridge {
         );
       } catch (error) {
         if (error instanceof BridgeError) throw error;
-        this.#waits('Kafka', kafka.brokers.join(','), messageOf(error));
+        const refusal = await refusalOf(error, service);
+        if (refusal && !signal.aborted) throw refusal;
+        this.#waits('Kafka', kafka.brokers.join(','), awayReason(error, service));
         await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
       }
     }

@@ -4,13 +4,13 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { NativeConnection, TransportError, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createOwnActivities, MarkRun } from '../activities/index.js';
 import { ownTaskQueue } from '../workflows/contract.js';
 import { scopeOf } from './bridge.js';
 import { loadModule } from './config/load.js';
 import type { ResolvedConfig } from './config/resolved.js';
-import { awayReason, refusalOf } from './connections/refusal.js';
+import { awayReason, refusalOf, refusalWithoutAsking } from './connections/refusal.js';
 import { temporalService } from './connections/service.js';
 import { createDispatch } from './delivery/dispatch.js';
 import { BridgeError, messageOf } from './errors.js';
@@ -86,6 +86,12 @@ export class BridgeWorker {
         : undefined;
       this.#workers = await Promise.all([own, ...(users ? [users] : [])]);
     } catch (error) {
+      // A server may answer the connection's first call to anybody, and refuse the namespace.
+      const refusal =
+        error instanceof TransportError
+          ? refusalWithoutAsking(error, temporalService(this.#config.temporal))
+          : undefined;
+      if (refusal) throw refusal;
       throw new BridgeError('KTB_WORKER', `The worker can't be built: ${messageOf(error)}`, { cause: error });
     }
     if (this.#stop.signal.aborted) return;

@@ -57,8 +57,8 @@ const SIGNS: readonly (readonly [ConnectionCause, RegExp])[] = [
   ['noLogin', /not valid given the current SASL state|ILLEGAL_SASL_STATE/],
   [
     'credentials',
-    // As tonic writes its codes UNAUTHENTICATED and PERMISSION_DENIED.
-    /code: '(?:The request does not have valid authentication credentials|The caller does not have permission)/,
+    // As tonic writes its codes UNAUTHENTICATED and PERMISSION_DENIED, in one way or the other.
+    /Status \{ code: (?:Unauthenticated|PermissionDenied)|code: '(?:The request does not have valid authentication credentials|The caller does not have permission)/,
   ],
 ];
 
@@ -121,6 +121,8 @@ function detailOf(message: string): string {
   const line = message.replace(/\s+/g, ' ').trim();
   const openssl = /:SSL routines:[^:]*:([^:]+)/.exec(line)?.[1];
   if (openssl !== undefined) return openssl;
+  const denied = /Status \{ code: \w+, message: "([^"]*)"/.exec(line)?.[1];
+  if (denied !== undefined) return denied;
   const rustls = /received fatal alert: \w+|Invalid(?:Certificate|Message)\(\w+|PrivateKeyParseError/.exec(
     line,
   )?.[0];

@@ -1,5 +1,6 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import type { ResolvedConfig } from '../config/resolved.js';
+import { connectionFault } from '../connections/connection-fault.js';
 import { awayReason, refusalOf } from '../connections/refusal.js';
 import { kafkaService, type Service } from '../connections/service.js';
 import { BridgeError, messageOf } from '../errors.js';
@@ -176,7 +177,8 @@ export class KafkaSource implements RecordSource {
       } catch (error) {
         if (this.#signal.aborted || this.#stopped) return;
         // A refusal is waited out too, once we run: credentials and certificates are renewed while others use them.
-        this.#listener?.disconnected(messageOf(error), error instanceof BridgeError);
+        const refusal = error instanceof BridgeError ? error : await refusalOf(error, this.#service);
+        this.#listener?.disconnected(messageOf(refusal ?? error), refusal !== undefined);
         await delay(Math.min(10_000, 500 * 2 ** attempt), this.#signal);
       }
     }
@@ -215,7 +217,9 @@ export class KafkaSource implements RecordSource {
     });
     consumer.on(events.CRASH, ({ payload }) => {
       if (this.#consumer !== consumer || this.#stopped) return;
-      this.#listener?.disconnected(messageOf(payload.error));
+      // What refuses us is said where it is asked again: by the new consumer, or by the look at the log.
+      if (connectionFault(payload.error) === undefined)
+        this.#listener?.disconnected(messageOf(payload.error));
       if (!payload.restart) void this.#rebuild();
     });
     await consumer.connect();

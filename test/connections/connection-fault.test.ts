@@ -141,6 +141,9 @@ const seen: readonly (readonly [ConnectionCause, readonly Error[]])[] = [
       grpc('invalid token', 16),
       new TemporalFault('systemic', 'Request unauthorized.', { status: 'PERMISSION_DENIED' }),
       core(
+        'Namespace default was not found or otherwise could not be described: Status { code: Unauthenticated, message: "Request unauthorized.", source: None }',
+      ),
+      core(
         `Failed to call GetSystemInfo: code: 'The caller does not have permission to execute the specified operation', message: "Request unauthorized."`,
       ),
     ],
