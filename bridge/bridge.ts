@@ -242,7 +242,6 @@ export class Bridge {
         );
       } else {
         this.#admission.lift('circuit');
-        refusals.passed();
       }
     });
     return new WorkflowDelivery({
@@ -271,7 +270,10 @@ export class Bridge {
           { status: fault.status, reason: fault.message },
           'a record can be neither started nor quarantined; it is tried again',
         ),
-      onStarted: () => backlog.started(),
+      onStarted: () => {
+        refusals.passed();
+        backlog.started();
+      },
     });
   }
 
