@@ -4,11 +4,13 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { NativeConnection, TransportError, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createOwnActivities, MarkRun } from '../activities/index.js';
 import { ownTaskQueue } from '../workflows/contract.js';
 import { loadModule } from './config/load.js';
 import type { ResolvedConfig } from './config/resolved.js';
+import { awayReason, refusalOf, refusalWithoutAsking } from './connections/refusal.js';
+import { temporalService } from './connections/service.js';
 import { createDispatch } from './delivery/dispatch.js';
 import { scopeOf } from './delivery/record-start.js';
 import { BridgeError, messageOf } from './errors.js';
@@ -42,7 +44,8 @@ export class BridgeWorker {
 
   /**
    * Connects, waiting as long as Temporal is away, and begins to poll.
-   * @throws BridgeError `KTB_WORKER` if a route names a workflow or an activity that is not there, or the bundle fails
+   * @throws BridgeError `KTB_TEMPORAL` if Temporal refuses us, or shows a certificate that isn't to be trusted;
+   * `KTB_WORKER` if a route names a workflow or an activity that is not there, or the bundle fails
    */
   async start(): Promise<void> {
     const { temporal, worker } = this.#config;
@@ -83,6 +86,12 @@ export class BridgeWorker {
         : undefined;
       this.#workers = await Promise.all([own, ...(users ? [users] : [])]);
     } catch (error) {
+      // A server may answer the connection's first call to anybody, and refuse the namespace.
+      const refusal =
+        error instanceof TransportError
+          ? refusalWithoutAsking(error, temporalService(this.#config.temporal))
+          : undefined;
+      if (refusal) throw refusal;
       throw new BridgeError('KTB_WORKER', `The worker can't be built: ${messageOf(error)}`, { cause: error });
     }
     if (this.#stop.signal.aborted) return;
@@ -122,12 +131,15 @@ export class BridgeWorker {
 
   async #connect(): Promise<NativeConnection | undefined> {
     const { signal } = this.#stop;
+    const service = temporalService(this.#config.temporal);
     let said: string | undefined;
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         return await NativeConnection.connect(connectionOptions(this.#config.temporal));
       } catch (error) {
-        const why = messageOf(error);
+        const refusal = await refusalOf(error, service);
+        if (refusal && !signal.aborted) throw refusal;
+        const why = awayReason(error, service);
         const { address } = this.#config.temporal;
         if (why !== said)
           this.#logger.warn({ reason: why }, `Temporal at ${address} does not answer; waiting for it`);

@@ -10,6 +10,9 @@ import {
 import type { RetryShape } from '../../workflows/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { describedOf, type DescribedExecution } from './describe.js';
+import { refusalWithoutAsking } from '../connections/refusal.js';
+import { temporalService } from '../connections/service.js';
+
 import { faultOf } from './faults.js';
 import { boundedId } from './ids.js';
 import { IdTaken, REQUEST_ID, StartingClient } from './starting-client.js';
@@ -67,7 +70,11 @@ export class SdkTemporalPort implements TemporalPort {
 
   constructor(config: ResolvedConfig['temporal'], options: SdkTemporalPortOptions = {}) {
     // No retries here: who waits and who is told is decided by the circuit and the fault judge.
-    this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
+    try {
+      this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
+    } catch (error) {
+      throw refusalWithoutAsking(error, temporalService(config)) ?? error; // certificates that can't be read
+    }
     this.#namespace = config.namespace;
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
     this.#ttlMs = options.capabilitiesTtlMs ?? 60_000;
