@@ -271,7 +271,7 @@ test.serial(
       /payment-stolen +failed +completed +payment-stolen: booked 900 cents/,
       /order-broken +undecodable +completed +order-broken: shipped 1 x chair/,
       /order-1-sofa +a conflict +completed +order-1: shipped 99 x sofa \(order-1-sofa\)/,
-      /order-0-forgotten +without a route +dropped +nobody needs it/,
+      /order-0-forgotten +without a route +dropped +nothing was started/,
       /left +no dead letter, nothing in quarantine/,
     ]) {
       t.regex(demo.stdout, row);

@@ -1,7 +1,7 @@
 /** What operators do about it: mend the causes, send everything through again with `ktb`, and see how each ended. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BridgeClient } from '../../../bridge/index.js';
+import type { BridgeClient, RecordStatus } from '../../../bridge/index.js';
 import type { OrderPlaced } from '../events.js';
 import { mendTroubles } from '../outside-world.js';
 import { env, print } from './environment.js';
@@ -52,9 +52,10 @@ function resolve(record: string, why: string, ...how: readonly string[]): readon
 
 async function showEndings(client: BridgeClient): Promise<readonly string[]> {
   const wrong: string[] = [];
+  const deadline = Date.now() + DEADLINE_MS;
   print();
   for (const { key, was, expected } of ENDINGS) {
-    const { state, detail } = await endOf(client, key, expected);
+    const { state, detail } = await endOf(client, key, expected, deadline);
     if (state !== expected) wrong.push(`Expected ${key} to be ${expected}, got ${state}`);
     const mark = state === expected ? '' : `EXPECTED ${expected}   `;
     print(`${key.padEnd(18)} ${was.padEnd(16)} ${state.padEnd(10)} ${mark}${detail}`);
@@ -62,37 +63,27 @@ async function showEndings(client: BridgeClient): Promise<readonly string[]> {
   return wrong;
 }
 
-/** Waits for it: what a decision about a record in quarantine starts goes on in the worker. */
-async function endOf(client: BridgeClient, key: string, expected: Ending['expected']): Promise<End> {
-  const deadline = Date.now() + DEADLINE_MS;
-  for (;;) {
-    const end = await (expected === 'dropped' ? droppedOf(client, key) : handledOf(client, key));
-    if (end.state === expected || Date.now() > deadline) return end;
-    await new Promise((next) => setTimeout(next, 200));
-  }
-}
-
 interface End {
   readonly state: string;
   readonly detail: string;
 }
 
-async function handledOf(client: BridgeClient, key: string): Promise<End> {
-  const status = await client.status(key);
-  // The quarantine workflow that it has come from is found by the same key.
+/** Waits for it: what a decision about a record in quarantine starts goes on in the worker. */
+async function endOf(client: BridgeClient, key: string, expected: string, deadline: number): Promise<End> {
+  for (;;) {
+    const end = endIn(await client.status(key));
+    if (end.state === expected || Date.now() > deadline) return end;
+    await new Promise((next) => setTimeout(next, 200));
+  }
+}
+
+function endIn(status: RecordStatus): End {
+  // The quarantine workflow that a record has come from is found by the same key.
   const handled = [status, ...status.others].find(({ workflowType }) => workflowType !== 'ktbQuarantine');
-  return { state: handled?.state ?? status.state, detail: text(handled?.result ?? handled?.reason) };
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-}
-
-async function droppedOf(client: BridgeClient, key: string): Promise<End> {
-  const { state, decisions } = await client.quarantine.show(key);
-  const decision = decisions.at(-1);
-  const dropped = state === 'through' && decision?.action === 'drop';
-  return { state: dropped ? 'dropped' : state, detail: decision?.why ?? '' };
+  const { state, result, reason } = handled ?? status;
+  const dropped = (result as { readonly outcome?: string } | undefined)?.outcome === 'dropped';
+  if (dropped) return { state: 'dropped', detail: 'nothing was started' };
+  return { state, detail: typeof result === 'string' ? result : (reason ?? '') };
 }
 
 /** Nothing else may wait for anybody. */
