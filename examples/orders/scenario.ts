@@ -47,8 +47,8 @@ async function showTroubles(bridge: BridgeClient): Promise<void> {
   const since = begun.getTime();
   print('\nFailed for good:');
   for await (const { key, reason, link } of bridge.failed({ since }))
-    print(`  ${key}\n    ${reason}\n    ${link}`);
+    print(`  ${key}\n    ${reason}\n    ${link ?? 'no UI is up'}`);
   print('\nIn quarantine:');
   for await (const { topic, partition, offset, reason, link } of bridge.quarantine.list({ since }))
-    print(`  ${topic}/${partition}/${offset}\n    ${reason}\n    ${link}`);
+    print(`  ${topic}/${partition}/${offset}\n    ${reason}\n    ${link ?? 'no UI is up'}`);
 }
