@@ -7,6 +7,7 @@ import type { OperatorPort } from '../temporal/operator-port.js';
 import { SdkOperatorPort } from '../temporal/sdk-operator-port.js';
 import { SdkTemporalPort } from '../temporal/sdk-temporal-port.js';
 import type { TemporalPort } from '../temporal/temporal-port.js';
+import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import {
   byReason,
   deadLetterOf,
@@ -28,7 +29,7 @@ import {
 } from './quarantine.js';
 import { executionsOf, recordStatus, type RecordStatus } from './record-status.js';
 import { replay, type ReplayOptions, type ReplayReport } from './replay.js';
-import { replayPrefixes } from './replay-check.js';
+import type { ReplayCase, ReplayVerdict } from './replay-check.js';
 import {
   reprocess,
   type ReprocessOptions,
@@ -59,11 +60,12 @@ export class BridgeClient {
   readonly #temporal: TemporalPort;
   readonly #kafka: KafkaView;
   readonly #mapper: RecordMapper;
+  readonly #logger: Logger;
   #closing: Promise<void> | undefined;
 
   constructor(config: ResolvedConfig, options: BridgeClientOptions = {}) {
     this.#config = config;
-    const logger = options.logger ?? createLogger({ name: 'client', level: 'silent' });
+    const logger = (this.#logger = options.logger ?? createLogger({ name: 'client', level: 'silent' }));
     this.#operator = options.ports?.operator ?? new SdkOperatorPort(config.temporal);
     this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal);
     this.#kafka = options.ports?.kafka ?? new KafkaReader(config, logger);
@@ -97,7 +99,7 @@ export class BridgeClient {
   async replay(selector: ReplaySelector, options: ReplayOptions = {}): Promise<ReplayReport> {
     const tools = {
       port: this.#operator,
-      check: (cases: Parameters<typeof replayPrefixes>[1]) => replayPrefixes(this.#config, cases),
+      check: (cases: AsyncIterable<ReplayCase>) => this.#replayed(cases),
       taskQueue: this.#config.temporal.taskQueue,
     };
     if (!('keys' in selector)) {
@@ -159,6 +161,12 @@ export class BridgeClient {
     await this.close();
   }
 
+  /** Loaded when it is needed: the SDK's worker is native code, and nothing else here needs it. */
+  async *#replayed(cases: AsyncIterable<ReplayCase>): AsyncIterable<ReplayVerdict> {
+    const { replayPrefixes } = await import('./replay-check.js');
+    yield* replayPrefixes(this.#config, cases, this.#logger);
+  }
+
   get #sources() {
     return {
       port: this.#operator,
@@ -171,7 +179,10 @@ export class BridgeClient {
   async *#lettersOf(keys: readonly string[], notFound: string[]): AsyncIterable<DeadLetter> {
     for (const key of keys) {
       let found = false;
-      for (const execution of await executionsOf(this.#sources, this.#config, key)) {
+      const all = await executionsOf(this.#sources, this.#config, key);
+      // A key that was handled may stand in quarantine too, as a conflict: that is another matter.
+      const handled = all.filter(({ workflowType }) => workflowType !== QUARANTINE_WORKFLOW);
+      for (const execution of handled.length > 0 ? handled : all) {
         const letter = await deadLetterOf(this.#operator, this.#config, execution);
         if (!letter) continue;
         found = true;
@@ -183,6 +194,6 @@ export class BridgeClient {
 
   async #quarantineId(which: string): Promise<string> {
     const found = await executionsOf(this.#sources, this.#config, which);
-    return found.find(({ workflowType }) => workflowType === 'ktbQuarantine')?.workflowId ?? which;
+    return found.find(({ workflowType }) => workflowType === QUARANTINE_WORKFLOW)?.workflowId ?? which;
   }
 }

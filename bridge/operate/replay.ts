@@ -124,13 +124,14 @@ async function planReplay(
   );
   for await (const { letter, own, point } of planned) {
     options.onProgress?.({ step: 'looking', count: ++count });
-    // With nothing before the event, any code fits.
-    if (point && point.tasksBefore > 0 && !own && options.check !== false)
+    // With nothing before the event any code fits, and the workflows of another queue are not in our bundle.
+    const checkable = !own && letter.taskQueue === taskQueue && options.check !== false;
+    if (checkable && point && point.tasksBefore > 0)
       toCheck.push({ index: entries.length, eventId: point.eventId });
     entries.push(
       point
         ? { letter, eventId: point.eventId, readiness: 'ready', message: undefined }
-        : await notPickedUp(port, letter, taskQueue),
+        : await notPickedUp(port, letter),
     );
   }
   const byId = new Map(toCheck.map((one) => [entries[one.index]!.letter.workflowId, one.index]));
@@ -162,15 +163,14 @@ async function* casesOf(
   }
 }
 
-async function notPickedUp(port: OperatorPort, letter: DeadLetter, taskQueue: string): Promise<ReplayEntry> {
-  const queue = (await port.inspect(letter.workflowId, letter.runId))?.taskQueue ?? taskQueue;
-  const pollers = await port.pollers(queue);
+async function notPickedUp(port: OperatorPort, letter: DeadLetter): Promise<ReplayEntry> {
+  const pollers = await port.pollers(letter.taskQueue);
   return {
     letter,
     eventId: undefined,
     readiness: 'not-picked-up',
     message:
-      `No worker has picked it up yet, so the server can't reset it; task queue \`${queue}\` is polled by ` +
+      `No worker has picked it up yet, so the server can't reset it; task queue \`${letter.taskQueue}\` is polled by ` +
       `${pollers.length === 0 ? 'nobody' : pollers.join(', ')}. Start a worker, and send the record again under another key`,
   };
 }
