@@ -18,7 +18,10 @@ export interface ReplayOptions {
   readonly check?: boolean;
   /** Which events after the reset point are kept: signals, updates. @default 'all' */
   readonly reapply?: Reapply;
-  /** Resets in a second. @default as fast as the server takes them */
+  /**
+   * Resets in a second, sent from here one by one: jobs on the server keep no rate.
+   * @default as fast as the server takes them, by its jobs where there are many
+   */
   readonly perSecond?: number;
   /** Who and why: it stands in the history of each. */
   readonly why?: string;
