@@ -5,7 +5,7 @@
  */
 import { Bridge, type BridgeOptions } from './bridge.js';
 import type { ResolvedConfig } from './config/resolved.js';
-import { resolveConfig } from './config/resolve.js';
+import { asResolved } from './config/resolve.js';
 import type { BridgeConfig } from './config/types.js';
 import { BridgeWorker, type BridgeWorkerOptions } from './worker.js';
 
@@ -24,7 +24,7 @@ export function createBridge(
   config: BridgeConfig<any, any> | ResolvedConfig,
   options?: BridgeOptions,
 ): Bridge {
-  return new Bridge(resolved(config), options);
+  return new Bridge(asResolved(config), options);
 }
 
 /**
@@ -42,11 +42,7 @@ export function createWorker(
   config: BridgeConfig<any, any> | ResolvedConfig,
   options?: BridgeWorkerOptions,
 ): BridgeWorker {
-  return new BridgeWorker(resolved(config), options);
-}
-
-function resolved(config: BridgeConfig<any, any> | ResolvedConfig): ResolvedConfig {
-  return 'baseDir' in config ? config : resolveConfig(config, { baseDir: process.cwd() });
+  return new BridgeWorker(asResolved(config), options);
 }
 
 export { defineConfig } from './config/define-config.js';
@@ -72,6 +68,7 @@ export type {
   WorkerSettings,
   WorkflowRoute,
 } from './config/types.js';
+export { kafkaBridge, type KafkaBridgeOptions, type KafkaBridgePlugin } from './plugin.js';
 export { BridgeError, type BridgeErrorCode } from './errors.js';
 export type { Bridge, BridgeOptions, BridgePhase, BridgeStatus } from './bridge.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
