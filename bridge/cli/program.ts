@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { bridgeCommand } from './bridge-command.js';
+import { completionCommand } from './completion-command.js';
 import { devCommand } from './dev-command.js';
 import { workerCommand } from './worker-command.js';
 
@@ -21,6 +22,7 @@ Environment: KAFKA_BROKERS, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_K
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     );
   for (const command of [bridgeCommand(), workerCommand(), devCommand()]) ktb.addCommand(command);
+  ktb.addCommand(completionCommand(() => ktb));
   const all = [ktb, ...ktb.commands];
   for (const command of all) {
     command.exitOverride();
