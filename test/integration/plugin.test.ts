@@ -69,7 +69,7 @@ export const audit = () => ({ inbound: { execute: async (input, next) => await n
 `;
 
 /** What somebody had before; a bundle that was built ahead is the other usual way. */
-const workerSource = (workflows: string) => `
+const workerSource = (workflows: string, run: string) => `
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
 import { kafkaBridge } from 'kafka-temporal-bridge';
@@ -90,10 +90,12 @@ const worker = await Worker.create({
   ${workflows}
 });
 console.log('the worker is there');
-await worker.run();
+${run}
 await connection.close();
 console.log('the worker has ended in order');
 `;
+
+const RUN = 'await worker.run();';
 
 const BUNDLES_ITSELF = `
   workflowsPath: path('./workflows/index.ts'),
@@ -125,7 +127,11 @@ interface Foreign extends AsyncDisposable {
   result(key: string): Promise<unknown>;
 }
 
-async function foreignProject(workflows: string, options: SceneOptions = {}): Promise<Foreign> {
+async function foreignProject(
+  workflows: string,
+  options: SceneOptions = {},
+  run: string = RUN,
+): Promise<Foreign> {
   const scene = await createScene({
     partitions: 1,
     preamble: `import { existsSync } from 'node:fs';${CODEC}`,
@@ -138,7 +144,7 @@ async function foreignProject(workflows: string, options: SceneOptions = {}): Pr
   const { project, name } = scene;
   project.write('workflows/stamp.ts', STAMP);
   project.write('audit.ts', AUDIT);
-  const script = project.write('worker.ts', workerSource(workflows));
+  const script = project.write('worker.ts', workerSource(workflows, run));
   const worker = startProcess({
     name: 'worker',
     command: process.execPath,
@@ -252,6 +258,20 @@ test('an own worker that can not be built ends the worker with its reason, also 
   t.regex(foreign.worker.stdout, /the worker is there/);
   t.regex(foreign.worker.stderr, /KTB_WORKER/);
   t.regex(foreign.worker.stderr, /The bridge's own worker can't be built/);
+});
+
+test('a worker that is stopped in the line after run() ends both, hands on what another plugin threw, and lets its connection be closed', async (t) => {
+  await using foreign = await foreignProject(
+    `${BUNDLES_ITSELF}
+  plugins: [kafkaBridge(config), { name: 'fails', runWorker: async (worker, next) => { await next(worker); throw new Error('of the other plugin'); } }],`,
+    {},
+    `
+const running = worker.run();
+worker.shutdown();
+await running.catch((error) => console.log('it failed: ' + error.message));`,
+  );
+  t.deepEqual(await foreign.worker.exited, { code: 0, signal: null }, foreign.worker.stderr);
+  t.regex(foreign.worker.stdout, /it failed: of the other plugin\nthe worker has ended in order/);
 });
 
 test("a versioned worker waits for its deployment's version to be current, and our own queue does not", async (t) => {
