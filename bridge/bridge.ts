@@ -10,7 +10,7 @@
  *   intake/offset-tracker     notes what became of it
  *   intake/committer          commits what lies below everything that is not done
  *
- * Only this file and worker.ts construct clients; everything else takes ports.
+ * Only this file, worker.ts and own-worker.ts construct clients; everything else takes ports.
  */
 import { QueueAdmission } from './admission/admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';

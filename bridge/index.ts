@@ -5,7 +5,7 @@
  */
 import { Bridge, type BridgeOptions } from './bridge.js';
 import type { ResolvedConfig } from './config/resolved.js';
-import { resolveConfig } from './config/resolve.js';
+import { asResolved } from './config/resolve.js';
 import type { BridgeConfig } from './config/types.js';
 import { BridgeClient, type BridgeClientOptions } from './operate/bridge-client.js';
 import { BridgeWorker, type BridgeWorkerOptions } from './worker.js';
@@ -25,7 +25,7 @@ export function createBridge(
   config: BridgeConfig<any, any> | ResolvedConfig,
   options?: BridgeOptions,
 ): Bridge {
-  return new Bridge(resolved(config), options);
+  return new Bridge(asResolved(config), options);
 }
 
 /**
@@ -43,7 +43,7 @@ export function createWorker(
   config: BridgeConfig<any, any> | ResolvedConfig,
   options?: BridgeWorkerOptions,
 ): BridgeWorker {
-  return new BridgeWorker(resolved(config), options);
+  return new BridgeWorker(asResolved(config), options);
 }
 
 /**
@@ -61,11 +61,7 @@ export function createBridgeClient(
   config: BridgeConfig<any, any> | ResolvedConfig,
   options?: BridgeClientOptions,
 ): BridgeClient {
-  return new BridgeClient(resolved(config), options);
-}
-
-function resolved(config: BridgeConfig<any, any> | ResolvedConfig): ResolvedConfig {
-  return 'baseDir' in config ? config : resolveConfig(config, { baseDir: process.cwd() });
+  return new BridgeClient(asResolved(config), options);
 }
 
 export { defineConfig } from './config/define-config.js';
@@ -91,6 +87,7 @@ export type {
   WorkerSettings,
   WorkflowRoute,
 } from './config/types.js';
+export { kafkaBridge, type KafkaBridgeOptions, type KafkaBridgePlugin } from './plugin.js';
 export { BridgeError, type BridgeErrorCode } from './errors.js';
 export type { Bridge, BridgeOptions, BridgePhase, BridgeStatus } from './bridge.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';

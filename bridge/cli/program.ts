@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { bridgeCommand } from './bridge-command.js';
+import { completionCommand } from './completion-command.js';
 import { devCommand } from './dev-command.js';
 import { failedCommand } from './failed-command.js';
 import { quarantineCommand } from './quarantine-command.js';
@@ -37,6 +38,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     replayCommand(),
     quarantineCommand(),
     reprocessCommand(),
+    completionCommand(() => ktb),
   ];
   for (const command of commands) ktb.addCommand(command);
   const all = [ktb, ...ktb.commands, ...ktb.commands.flatMap((command) => command.commands)];
