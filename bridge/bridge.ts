@@ -16,6 +16,7 @@ import { QueueAdmission } from './admission/admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig, ResolvedRoute } from './config/resolved.js';
+import { fingerprintOf } from './config/fingerprint.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { TemporalCircuit } from './delivery/circuit.js';
 import { FaultJudge } from './delivery/fault-judge.js';
@@ -369,7 +370,7 @@ export function scopeOf(config: ResolvedConfig): StartScope {
 }
 
 /** Every task queue that a start of ours may put a task on. */
-function taskQueuesOf(config: ResolvedConfig): readonly string[] {
+export function taskQueuesOf(config: ResolvedConfig): readonly string[] {
   const { taskQueue } = config.temporal;
   const others = config.routes.map((route: ResolvedRoute) =>
     route.target.kind === 'workflow' ? route.target.options.taskQueue : undefined,
@@ -379,7 +380,12 @@ function taskQueuesOf(config: ResolvedConfig): readonly string[] {
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {
   return new KafkaSource({
-    name: config.name,
+    mark: {
+      name: config.name,
+      idPrefix: config.idPrefix,
+      namespace: config.temporal.namespace,
+      fingerprint: fingerprintOf(config),
+    },
     kafka: config.kafka,
     topics: topicsOf(config.routes),
     maxBatchBytes: config.buffer.bytes,

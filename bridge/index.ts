@@ -7,6 +7,9 @@ import { Bridge, type BridgeOptions } from './bridge.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { resolveConfig } from './config/resolve.js';
 import type { BridgeConfig } from './config/types.js';
+import { examine, type DoctorOptions } from './operate/doctor.js';
+import type { Finding } from './operate/doctor/finding.js';
+import { registerSearchAttributes, type SetupResult } from './operate/setup.js';
 import { BridgeWorker, type BridgeWorkerOptions } from './worker.js';
 
 /**
@@ -45,6 +48,33 @@ export function createWorker(
   return new BridgeWorker(resolved(config), options);
 }
 
+/**
+ * Registers the bridge's search attributes in the config's namespace. Again, it changes nothing. Where somebody else
+ * must do it, as on Temporal Cloud, the result has the commands.
+ *
+ * @throws BridgeError `KTB_CONFIG`, `KTB_TEMPORAL`
+ */
+export async function setup(config: BridgeConfig<any, any> | ResolvedConfig): Promise<SetupResult> {
+  return registerSearchAttributes(resolved(config).temporal);
+}
+
+/**
+ * Looks at everything that a bridge of this configuration needs and says what is wrong and what to do: a finding for
+ * each check, the good ones too. What a server does is a finding, never an exception.
+ *
+ * @example
+ * ```ts
+ * const troubles = (await doctor(config)).filter(({ level }) => level === 'problem');
+ * ```
+ * @throws BridgeError `KTB_CONFIG`
+ */
+export async function doctor(
+  config: BridgeConfig<any, any> | ResolvedConfig,
+  options?: DoctorOptions,
+): Promise<readonly Finding[]> {
+  return examine(resolved(config), options);
+}
+
 function resolved(config: BridgeConfig<any, any> | ResolvedConfig): ResolvedConfig {
   return 'baseDir' in config ? config : resolveConfig(config, { baseDir: process.cwd() });
 }
@@ -75,6 +105,9 @@ export type {
 export { BridgeError, type BridgeErrorCode } from './errors.js';
 export type { Bridge, BridgeOptions, BridgePhase, BridgeStatus } from './bridge.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
+export type { DoctorOptions } from './operate/doctor.js';
+export type { CheckName, Finding, FindingLevel } from './operate/doctor/finding.js';
+export type { SetupResult } from './operate/setup.js';
 export type { Outcome } from './delivery/outcomes.js';
 export type { HandlerCall } from '../activities/index.js';
 export type { QuarantineInput, QuarantineReason, RecordInfo } from '../workflows/contract.js';

@@ -8,6 +8,7 @@ import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker
 import { createOwnActivities, MarkRun } from '../activities/index.js';
 import { ownTaskQueue } from '../workflows/contract.js';
 import { scopeOf } from './bridge.js';
+import { fingerprintOf } from './config/fingerprint.js';
 import { loadModule } from './config/load.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { createDispatch } from './delivery/dispatch.js';
@@ -16,6 +17,7 @@ import { createRecordMapper } from './intake/record-mapper.js';
 import { createLogger, type Logger } from './observe/logger.js';
 import { installRuntime } from './observe/temporal-runtime.js';
 import { connectionOptions, SdkTemporalPort } from './temporal/sdk-temporal-port.js';
+import { workerIdentity } from './temporal/worker-identity.js';
 import { delay } from './timing.js';
 
 type Functions = Readonly<Record<string, (...args: any[]) => any>>;
@@ -57,6 +59,7 @@ export class BridgeWorker {
       connection,
       namespace: temporal.namespace,
       shutdownGraceTime: worker.shutdownGraceTimeMs,
+      identity: workerIdentity(fingerprintOf(this.#config), worker.options.identity),
       ...(temporal.dataConverter === undefined ? {} : { dataConverter: temporal.dataConverter }),
     };
     try {
@@ -155,7 +158,11 @@ function ownBundle(config: ResolvedConfig): Pick<WorkerOptions, 'workflowBundle'
 }
 
 function userOptions(config: ResolvedConfig): Partial<WorkerOptions> {
-  const { workflowsPath, options } = config.worker;
+  // The identity is ours, made of theirs.
+  const {
+    workflowsPath,
+    options: { identity: _identity, ...options },
+  } = config.worker;
   return {
     ...options,
     ...(workflowsPath === undefined ? {} : { workflowsPath }),

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { bridgeCommand } from './bridge-command.js';
 import { devCommand } from './dev-command.js';
+import { doctorCommand } from './doctor-command.js';
+import { setupCommand } from './setup-command.js';
 import { workerCommand } from './worker-command.js';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something. */
@@ -16,11 +18,13 @@ Examples:
   ktb dev                      a local Kafka and Temporal, with bridge and worker
   ktb bridge                   the bridge, with the temporal.config.ts found upwards from here
   ktb worker --config app/temporal.config.ts
+  ktb doctor                   what is wrong, and what to do
 
 Environment: KAFKA_BROKERS, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, ... override the config file.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     );
-  for (const command of [bridgeCommand(), workerCommand(), devCommand()]) ktb.addCommand(command);
+  for (const command of [bridgeCommand(), workerCommand(), devCommand(), setupCommand(), doctorCommand()])
+    ktb.addCommand(command);
   const all = [ktb, ...ktb.commands];
   for (const command of all) {
     command.exitOverride();

@@ -42,10 +42,11 @@ export class KafkaAdmin {
 
   async committed(
     topics: readonly string[],
+    groupId = this.#groupId,
   ): Promise<readonly (CommitEntry & { readonly metadata: string })[]> {
     if (topics.length === 0) return [];
     const admin = await this.#connected();
-    const answers = await this.#asked(admin.fetchOffsets({ groupId: this.#groupId, topics: [...topics] }));
+    const answers = await this.#asked(admin.fetchOffsets({ groupId, topics: [...topics] }));
     return answers.flatMap(({ topic, partitions }) =>
       partitions
         .filter(({ offset }) => offset !== '-1')
@@ -70,6 +71,11 @@ export class KafkaAdmin {
     );
     const value = Number(answer.resources[0]?.configEntries[0]?.configValue ?? Number.NaN);
     return Number.isFinite(value) && value >= 0 ? value : undefined;
+  }
+
+  /** Anything else, under the same patience. */
+  async ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    return this.#asked(question(await this.#connected()));
   }
 
   async close(): Promise<void> {
