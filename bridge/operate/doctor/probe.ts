@@ -9,7 +9,8 @@ import { ok, problem, skipped, warning, type Observation } from './finding.js';
 const PRIORITY_KEY = 1;
 /** The server answers about a queue's backlog from a cache of 5 s. */
 const BACKLOG_WAIT_MS = 8_000;
-const EVERY_MS = 250;
+/** So the first look comes when the task has been written, or it would stand in that cache as none. */
+const EVERY_MS = 500;
 
 /** What one short-lived execution on a queue that nobody polls tells of the server. */
 interface ProbeAnswer {
@@ -55,10 +56,10 @@ async function probe(checkup: Checkup): Promise<ProbeAnswer> {
 async function priorityIn({ temporal }: Checkup, taskQueue: string): Promise<number | undefined> {
   const deadline = performance.now() + BACKLOG_WAIT_MS;
   while (performance.now() < deadline) {
+    await delay(EVERY_MS);
     const { backlogByPriority } = await temporal.taskQueue(taskQueue, 'workflow');
     const waiting = [...backlogByPriority].filter(([, count]) => count > 0).map(([key]) => key);
     if (waiting.length > 0) return Math.min(...waiting);
-    await delay(EVERY_MS);
   }
   return undefined;
 }
