@@ -370,7 +370,7 @@ export function scopeOf(config: ResolvedConfig): StartScope {
 }
 
 /** Every task queue that a start of ours may put a task on. */
-export function taskQueuesOf(config: ResolvedConfig): readonly string[] {
+function taskQueuesOf(config: ResolvedConfig): readonly string[] {
   const { taskQueue } = config.temporal;
   const others = config.routes.map((route: ResolvedRoute) =>
     route.target.kind === 'workflow' ? route.target.options.taskQueue : undefined,

@@ -203,14 +203,10 @@ test('queues that nobody polls, also those that a route names', async (t) => {
   });
   const found = await findingsOf(config, 'workers');
   const { taskQueue } = config.temporal;
-  t.deepEqual(
-    found.map(({ level, message }) => [level, message.replace(/: what comes there waits$/, '')]),
-    [
-      ['problem', `No worker polls ${taskQueue} for workflow tasks`],
-      ['problem', `No worker polls ${taskQueue}-ktb for workflow tasks`],
-      ['problem', `No worker polls ${taskQueue}-ktb for activity tasks`],
-      ['problem', found.at(-1)!.message.replace(/: what comes there waits$/, '')],
-    ],
+  t.is(found.length, 2);
+  t.is(
+    found[0]!.message,
+    `No worker polls ${taskQueue} for workflow tasks, ${taskQueue}-ktb for workflow tasks, ${taskQueue}-ktb for activity tasks: what comes there waits`,
   );
   t.regex(found[0]!.advice!, /Start `ktb worker` with this configuration/);
   t.regex(found.at(-1)!.message, /^No worker polls elsewhere-/);
@@ -233,7 +229,10 @@ test('more tasks wait than `maxBacklog`', async (t) => {
     accept: (found) => found[0]?.level !== 'ok',
   });
   t.is(finding!.level, 'warning');
-  t.regex(finding!.message, /^3 tasks wait for a worker, and `maxBacklog` is 2/);
+  t.regex(
+    finding!.message,
+    /^Waiting for a worker: 3 tasks \(`maxBacklog` is 2\): the bridge takes nothing from Kafka/,
+  );
   t.regex(finding!.advice!, /more workers/);
 });
 

@@ -20,7 +20,7 @@ export const temporalCheck: Check = {
           ? `Create the namespace (\`temporal operator namespace create --namespace ${name} --retention 720h\`), or name another one in \`temporal.namespace\` or TEMPORAL_NAMESPACE.`
           : status === 'UNAUTHENTICATED' || status === 'PERMISSION_DENIED'
             ? 'Check `temporal.apiKey` (TEMPORAL_API_KEY) or the client certificate in `temporal.tls`, and what it may do in this namespace.'
-            : connectionAdvice(reason, 'temporal.address (TEMPORAL_ADDRESS)', 'temporal.tls');
+            : connectionAdvice(reason, '`temporal.address` (TEMPORAL_ADDRESS)', '`temporal.tls`');
       return [problem(`Temporal at ${address}, namespace ${name}, can't be used: ${reason}`, advice)];
     }
   },
@@ -38,7 +38,7 @@ export const kafkaCheck: Check = {
       const reason = oneLine(messageOf(error));
       const advice = /sasl|authenticat/i.test(reason)
         ? 'Check `kafka.sasl`: mechanism, user and password as the broker has them.'
-        : connectionAdvice(reason, 'kafka.brokers (KAFKA_BROKERS)', 'kafka.ssl');
+        : connectionAdvice(reason, '`kafka.brokers` (KAFKA_BROKERS)', '`kafka.ssl`');
       return [problem(`Kafka at ${where} can't be used: ${reason}`, advice)];
     }
   },
@@ -58,33 +58,32 @@ export const serverCheck: Check = {
 
 /** By what Node, gRPC and kafkajs say: the words are OpenSSL's and libuv's. */
 const CAUSES: readonly (readonly [RegExp, (address: string, tls: string) => string])[] = [
-  [/ECONNREFUSED/, (address) => `Nothing listens there: start it, or correct \`${address}\`.`],
+  [/ECONNREFUSED/, (address) => `Nothing listens there: start it, or correct ${address}.`],
   [
     /ENOTFOUND|EAI_AGAIN|name resolution/i,
-    (address) => `The host's name is not known here: correct \`${address}\`, or the DNS of this machine.`,
+    (address) => `The host's name is not known here: correct ${address}, or the DNS of this machine.`,
   ],
   [
     /expired/i,
-    (_address, tls) => `A certificate has expired: renew the server's, or the client's in \`${tls}\`.`,
+    (_address, tls) => `A certificate has expired: renew the server's, or the client's in ${tls}.`,
   ],
   [
     /altnames|does not match certificate/i,
     (address, tls) =>
-      `The certificate is for another host: use its name in \`${address}\`, or name it in \`${tls}\`.`,
+      `The certificate is for another host: use its name in ${address}, or name it in ${tls}.`,
   ],
   [
     /self.signed|unable to (?:get|verify)|unknown ca|certificate/i,
-    (_address, tls) => `Give the CA that has signed the server's certificate in \`${tls}\`.`,
+    (_address, tls) => `Give the CA that has signed the server's certificate in ${tls}.`,
   ],
   [
     /wrong version number|EPROTO|before secure TLS|packet length too long/i,
-    (address, tls) =>
-      `The server speaks no TLS there: leave \`${tls}\` out, or take its TLS port in \`${address}\`.`,
+    (address, tls) => `The server speaks no TLS there: leave ${tls} out, or take its TLS port in ${address}.`,
   ],
   [
     /ECONNRESET|socket hang up|closed|dropped|protocol error/i,
     (address, tls) =>
-      `It ended the connection: \`${address}\` may be a TLS port (then set \`${tls}\`), or another protocol's.`,
+      `It ended the connection: ${address} may be a TLS port (then set ${tls}), or another protocol's.`,
   ],
 ];
 
@@ -92,5 +91,5 @@ function connectionAdvice(reason: string, address: string, tls: string): string 
   const cause = CAUSES.find(([pattern]) => pattern.test(reason));
   return cause
     ? cause[1](address, tls)
-    : `See that \`${address}\` can be reached from here (a firewall swallows calls in silence), and that \`${tls}\` is set if and only if it is a TLS port.`;
+    : `See that ${address} can be reached from here (a firewall swallows calls in silence), and that ${tls} is set if and only if it is a TLS port.`;
 }

@@ -89,7 +89,7 @@ export const idLengthCheck = probing('id-length', ({ longIdRefused }) =>
   longIdRefused === undefined
     ? ok(`Workflow IDs of ${MAX_ID_BYTES} bytes are taken`)
     : problem(
-        `The server refuses workflow IDs of ${MAX_ID_BYTES} bytes: ${longIdRefused}. Records with long keys can't be started`,
+        `The server refuses workflow IDs of ${MAX_ID_BYTES} bytes (${longIdRefused}): records with long keys can't be started`,
         `Raise the server's \`limit.maxIDLength\` to at least ${MAX_ID_BYTES} (its default is 1000).`,
       ),
 );

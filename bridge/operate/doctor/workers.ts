@@ -1,7 +1,7 @@
 import { ownTaskQueue } from '../../../workflows/contract.js';
 import type { Poller, TaskKind } from '../../temporal/inspector-port.js';
 import { counted, spanText, type Check, type Checkup } from './checkup.js';
-import { ok, problem, warning, type Observation } from './finding.js';
+import { ok, problem, warning } from './finding.js';
 
 /** A poll lasts up to 60 s, and the server remembers pollers for 5 minutes. */
 const LIVE_MS = 90_000;
@@ -21,12 +21,27 @@ export const workersCheck: Check = {
   name: 'workers',
   needs: ['temporal'],
   look: async (checkup) => {
-    const found = await Promise.all(needsOf(checkup).map((need) => polledBy(checkup, need)));
-    const missing = found.filter((one): one is Observation => 'level' in one);
-    if (missing.length > 0) return missing;
-    const workers = new Set(found.flatMap((one) => ('level' in one ? [] : one.identities)));
-    const queues = [...new Set(needsOf(checkup).map(({ queue }) => queue))];
-    return [ok(`${counted(workers.size, 'worker')} poll ${queues.join(', ')}`)];
+    const looks = await Promise.all(
+      needsOf(checkup).map(async (need) => {
+        const { pollers } = await checkup.taskQueue(need.queue, need.kind);
+        return { ...need, pollers, polling: live(pollers, checkup.now()) };
+      }),
+    );
+    const unpolled = looks.filter(({ polling }) => polling.length === 0);
+    const todo = new Set(unpolled.map(({ advice }) => advice));
+    if (todo.size > 0) {
+      return [...todo].map((advice) => {
+        const named = unpolled
+          .filter((one) => one.advice === advice)
+          .map(
+            ({ queue, kind, pollers }) => `${queue} for ${kind} tasks${sinceText(pollers, checkup.now())}`,
+          );
+        return problem(`No worker polls ${named.join(', ')}: what comes there waits`, advice);
+      });
+    }
+    const workers = new Set(looks.flatMap(({ polling }) => polling.map(({ identity }) => identity)));
+    const queues = new Set(looks.map(({ queue }) => queue));
+    return [ok(`${[...queues].join(', ')}: polled by ${counted(workers.size, 'worker')}`)];
   },
 };
 
@@ -49,17 +64,10 @@ function needsOf(checkup: Checkup): readonly Need[] {
   ];
 }
 
-async function polledBy(
-  checkup: Checkup,
-  { queue, kind, advice }: Need,
-): Promise<Observation | { readonly identities: readonly string[] }> {
-  const { pollers } = await checkup.taskQueue(queue, kind);
-  const now = checkup.now();
-  const polling = live(pollers, now);
-  if (polling.length > 0) return { identities: polling.map(({ identity }) => identity) };
+function sinceText(pollers: readonly Poller[], now: number): string {
+  if (pollers.length === 0) return '';
   const last = Math.max(...pollers.map(({ lastSeenAt }) => lastSeenAt));
-  const since = pollers.length === 0 ? '' : ` (the last one did ${spanText(now - last)} ago)`;
-  return problem(`No worker polls ${queue} for ${kind} tasks${since}: what comes there waits`, advice);
+  return ` (the last one did ${spanText(now - last)} ago)`;
 }
 
 export const backlogCheck: Check = {
@@ -72,14 +80,14 @@ export const backlogCheck: Check = {
       queues.flatMap((queue) => [checkup.taskQueue(queue, 'workflow'), checkup.taskQueue(queue, 'activity')]),
     );
     const waiting = facts.reduce((sum, { backlog }) => sum + backlog, 0);
-    const limit = `\`maxBacklog\` is ${maxBacklog}`;
+    const message = `Waiting for a worker: ${counted(waiting, 'task')} (\`maxBacklog\` is ${maxBacklog})`;
     return waiting > maxBacklog
       ? [
           warning(
-            `${counted(waiting, 'task')} wait for a worker, and ${limit}: the bridge takes nothing from Kafka until half of that`,
+            `${message}: the bridge takes nothing from Kafka until half of that`,
             'Start more workers, or look at what holds the ones that run; a limit for more workers than this is `maxBacklog`.',
           ),
         ]
-      : [ok(`${counted(waiting, 'task')} wait for a worker (${limit})`)];
+      : [ok(message)];
   },
 };
