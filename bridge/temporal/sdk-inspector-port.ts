@@ -183,16 +183,15 @@ export class SdkInspectorPort implements InspectorPort {
   }
 
   removeProbe(workflowId: string, runId: string): Promise<void> {
-    const workflowExecution = { workflowId, runId };
+    const execution = { namespace: this.#namespace, workflowExecution: { workflowId, runId } };
+    const service = this.#client.workflowService;
     return this.#asked(async () => {
-      await this.#client.workflowService.terminateWorkflowExecution({
-        namespace: this.#namespace,
-        workflowExecution,
-        reason: 'ktb doctor has seen what it wanted to',
-      });
-      await this.#client.workflowService
-        .deleteWorkflowExecution({ namespace: this.#namespace, workflowExecution })
-        .catch(() => undefined);
+      try {
+        // While it is open: the server then deletes it as it closes it, instead of when it comes round to it.
+        await service.deleteWorkflowExecution(execution);
+      } catch {
+        await service.terminateWorkflowExecution({ ...execution, reason: 'ktb doctor has seen enough' });
+      }
     });
   }
 

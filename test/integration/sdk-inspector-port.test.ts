@@ -57,7 +57,7 @@ test('what was started from a topic is found by its memo, but for the queues tha
     what: 'both to be visible',
     accept: (found) => found.length === 2,
   });
-  t.deepEqual(new Set(all.map(({ subscription }) => subscription)), new Set(['s-ours', 's-theirs']));
+  for (const name of ['s-ours', 's-theirs']) t.true(all.some(({ subscription }) => subscription === name));
   t.deepEqual(await port.startedFrom(topic, { notOn: ['ours'], limit: 10 }), [
     { workflowId: 'p:theirs', subscription: 's-theirs', route: 'r', key: 'theirs' },
   ]);

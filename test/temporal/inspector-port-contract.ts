@@ -85,7 +85,7 @@ export function inspectorPortContract(test: TestFn, open: () => Promise<Inspecto
       port.startProbe(probe({ workflowId: `ktb/s/probe/${'x'.repeat(2000)}` })),
       { instanceOf: TemporalFault },
     );
-    t.regex(fault?.message ?? '', /length exceeds/i);
+    t.regex(fault?.message ?? '', /exceeds maximum allowed length/);
   });
 
   test('of a topic from which nothing was started nothing is found', async (t) => {

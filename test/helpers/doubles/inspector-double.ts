@@ -90,7 +90,8 @@ export class InspectorDouble implements InspectorPort {
     this.#fail();
     this.probed = true;
     if (Buffer.byteLength(probe.workflowId) > this.maxIdBytes) {
-      throw new TemporalFault('rejected', 'WorkflowId length exceeds limit.', { status: 'INVALID_ARGUMENT' });
+      const message = `WorkflowId exceeds maximum allowed length (${Buffer.byteLength(probe.workflowId)}/${this.maxIdBytes})`;
+      throw new TemporalFault('rejected', message, { status: 'INVALID_ARGUMENT' });
     }
     const runId = randomUUID();
     this.probes.set(this.#id(probe.workflowId), { ...probe, runId });
