@@ -86,7 +86,7 @@ test('a bad config: 2, and each bad field with what was expected and what came',
     maxPollRecords: -1,
     routes: [{ topic: 'orders', workflow: 'fulfilOrder', topik: 1 }],
   } as never);`);
-  for (const command of ['bridge', 'worker']) {
+  for (const command of ['bridge', 'worker', 'setup', 'doctor']) {
     const { code, stdout, stderr } = await ktb([command], { config: bad.configPath });
     t.is(code, 2);
     t.is(stdout, '');

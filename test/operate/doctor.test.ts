@@ -45,13 +45,11 @@ test('the checks are run in the order in which they are named', (t) => {
 });
 
 test('docs/doctor.md has a row for each check, in their order, and none for others', (t) => {
-  const rows = [
-    ...readFileSync('docs/doctor.md', 'utf8').matchAll(/^\| `([\w-]+)` \| ([^|]+) \| ([^|]*) \|$/gm),
-  ];
+  const rows = [...readFileSync('docs/doctor.md', 'utf8').matchAll(/^\| `([\w-]+)` \|([^|]+)\|([^|]*)\|$/gm)];
   t.deepEqual([...new Set(rows.map(([, check]) => check))], [...CHECKS]);
   for (const [, check, finds, advice] of rows) {
     t.not(finds!.trim(), '', check);
-    if (!finds!.startsWith('Nothing')) t.not(advice!.trim(), '', `${check}: ${finds}`);
+    if (!finds!.trim().startsWith('Nothing')) t.not(advice!.trim(), '', `${check}: ${finds}`);
   }
 });
 
