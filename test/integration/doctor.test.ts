@@ -361,6 +361,11 @@ test('a group that reads only a part, and one that is being rebalanced', async (
   let letGo = () => {};
   const stuck = new Promise<void>((resolve) => (letGo = resolve));
   const one = member();
+  const other = member();
+  t.teardown(async () => {
+    letGo();
+    await Promise.all([one.disconnect(), other.disconnect()]);
+  });
   await one.connect();
   await one.subscribe({ topic: first, fromBeginning: true });
   let begun = false;
@@ -376,7 +381,6 @@ test('a group that reads only a part, and one that is being rebalanced', async (
   // The first member is in a handler and does not hear of it.
   await produce(brokers, first, [{ value: 'x' }]);
   await until(() => begun, { what: 'the first member to be in its handler' });
-  const other = member();
   await other.connect();
   await other.subscribe({ topic: second, fromBeginning: true });
   // It resolves when the rebalance is over.
@@ -390,7 +394,6 @@ test('a group that reads only a part, and one that is being rebalanced', async (
   t.regex(rebalancing.advice!, /Look again in a minute/);
   letGo();
   await joined;
-  await Promise.all([one.disconnect(), other.disconnect()]);
 });
 
 test('a server with the old matcher and short IDs ignores priorities and refuses our longest IDs', async (t) => {
