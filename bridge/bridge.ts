@@ -16,6 +16,7 @@ import { QueueAdmission } from './admission/admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig } from './config/resolved.js';
+import { fingerprintOf } from './config/fingerprint.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { taskQueuesOf } from './config/task-queues.js';
 import { awayReason, refusalOf } from './connections/refusal.js';
@@ -393,7 +394,12 @@ export class Bridge {
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {
   return new KafkaSource({
-    name: config.name,
+    mark: {
+      name: config.name,
+      idPrefix: config.idPrefix,
+      namespace: config.temporal.namespace,
+      fingerprint: fingerprintOf(config),
+    },
     kafka: config.kafka,
     topics: topicsOf(config.routes),
     maxBatchBytes: config.buffer.bytes,

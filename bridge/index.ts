@@ -8,6 +8,9 @@ import type { ResolvedConfig } from './config/resolved.js';
 import { asResolved } from './config/resolve.js';
 import type { BridgeConfig } from './config/types.js';
 import { BridgeClient, type BridgeClientOptions } from './operate/bridge-client.js';
+import { examine, type DoctorOptions } from './operate/doctor.js';
+import type { Finding } from './operate/doctor/finding.js';
+import { registerSearchAttributes, type SetupResult } from './operate/setup.js';
 import { BridgeWorker, type BridgeWorkerOptions } from './worker.js';
 
 /**
@@ -64,6 +67,33 @@ export function createBridgeClient(
   return new BridgeClient(asResolved(config), options);
 }
 
+/**
+ * Registers the bridge's search attributes in the config's namespace. Again, it changes nothing. Where somebody else
+ * must do it, as on Temporal Cloud, the result has the commands.
+ *
+ * @throws BridgeError `KTB_CONFIG`, `KTB_TEMPORAL`
+ */
+export async function setup(config: BridgeConfig<any, any> | ResolvedConfig): Promise<SetupResult> {
+  return registerSearchAttributes(asResolved(config).temporal);
+}
+
+/**
+ * Looks at everything that a bridge of this configuration needs and says what is wrong and what to do: a finding for
+ * each check, the good ones too. What a server does is a finding, never an exception.
+ *
+ * @example
+ * ```ts
+ * const troubles = (await doctor(config)).filter(({ level }) => level === 'problem');
+ * ```
+ * @throws BridgeError `KTB_CONFIG`
+ */
+export async function doctor(
+  config: BridgeConfig<any, any> | ResolvedConfig,
+  options?: DoctorOptions,
+): Promise<readonly Finding[]> {
+  return examine(asResolved(config), options);
+}
+
 export { defineConfig } from './config/define-config.js';
 export { loadConfig, type LoadOptions } from './config/load.js';
 export { resolveConfig, type ResolveOptions } from './config/resolve.js';
@@ -118,6 +148,9 @@ export type {
   ReprocessRequest,
 } from './operate/reprocess.js';
 export type { ReplayFrom } from './operate/reset-point.js';
+export type { DoctorOptions } from './operate/doctor.js';
+export type { CheckName, Finding, FindingLevel } from './operate/doctor/finding.js';
+export type { SetupResult } from './operate/setup.js';
 export type { Outcome } from './delivery/outcomes.js';
 export type { HandlerCall } from '../activities/index.js';
 export type {

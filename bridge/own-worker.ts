@@ -19,6 +19,7 @@ import {
 import { createOwnActivities, MarkRun } from '../activities/index.js';
 import { DISPATCH_RECORD_ACTIVITY, FAILURE_ORIGIN_ACTIVITY, ownTaskQueue } from '../workflows/contract.js';
 
+import { fingerprintOf } from './config/fingerprint.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { createDispatch } from './delivery/dispatch.js';
 import { scopeOf } from './delivery/record-start.js';
@@ -26,6 +27,7 @@ import { BridgeError, messageOf } from './errors.js';
 import { createRecordMapper } from './intake/record-mapper.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
+import { workerIdentity } from './temporal/worker-identity.js';
 
 export type Functions = Readonly<Record<string, (...args: any[]) => any>>;
 
@@ -87,6 +89,7 @@ export function ownWorkerOptions(
     ...(dataConverter === undefined ? {} : { dataConverter }),
     namespace: config.temporal.namespace,
     taskQueue: ownTaskQueue(config.temporal.taskQueue),
+    identity: workerIdentity(fingerprintOf(config), config.worker.ownOptions.identity),
     shutdownGraceTime: host.shutdownGraceTimeMs,
     ...ownBundle(host),
     activities: {

@@ -10,7 +10,7 @@ import { kafkaClient } from './kafka-client.js';
 import { KafkaAdmin } from './kafka-admin.js';
 import { recordOf } from './kafka-record.js';
 import { patchKafkajs } from './kafkajs-patches.js';
-import { commitMetadata } from './subscription.js';
+import { commitMetadata, type SubscriptionMark } from './subscription.js';
 import type {
   CommitEntry,
   PartitionLog,
@@ -20,8 +20,8 @@ import type {
 } from './record-source.js';
 
 export interface KafkaSourceOptions {
-  /** The subscription: it stands in the metadata of every commit. */
-  readonly name: string;
+  /** It stands in the metadata of every commit. */
+  readonly mark: SubscriptionMark;
   readonly kafka: ResolvedConfig['kafka'];
   readonly topics: readonly (string | RegExp)[];
   /** Bytes that one batch may unpack to. */
@@ -113,7 +113,7 @@ export class KafkaSource implements RecordSource {
   async commit(entries: readonly CommitEntry[]): Promise<void> {
     // A commit of somebody who isn't the owner is taken by the broker and rewinds the group: only what is ours now.
     const ours = new Set(this.#assigned.map(textOf));
-    const metadata = commitMetadata(this.#options.name);
+    const metadata = commitMetadata(this.#options.mark);
     const offsets = entries
       .filter((entry) => ours.has(textOf(entry)))
       .map(({ topic, partition, position }) => ({ topic, partition, offset: position.toString(), metadata }));

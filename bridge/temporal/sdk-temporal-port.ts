@@ -35,6 +35,12 @@ export const SEARCH_ATTRIBUTES = {
   KtbOffset: SearchAttributeType.INT,
 } as const;
 
+const OWN_TYPES: ReadonlyMap<string, api.api.enums.v1.IndexedValueType> = new Map(
+  Object.entries(SEARCH_ATTRIBUTES).map(([name, type]) => [
+    name,
+    temporal.api.enums.v1.IndexedValueType[`INDEXED_VALUE_TYPE_${type}`],
+  ]),
+);
 const RECORD = defineSearchAttributeKey('KtbRecord', SearchAttributeType.KEYWORD);
 const KEY = defineSearchAttributeKey('KtbKey', SearchAttributeType.KEYWORD);
 const ROUTE = defineSearchAttributeKey('KtbRoute', SearchAttributeType.KEYWORD);
@@ -189,7 +195,12 @@ export class SdkTemporalPort implements TemporalPort {
       const answer = await this.#bounded(() =>
         this.#connection.operatorService.listSearchAttributes({ namespace: this.#namespace }),
       );
-      return new Set(Object.keys(answer.customAttributes ?? {}));
+      // One of ours that is registered as another type would make the server refuse every start.
+      return new Set(
+        Object.entries(answer.customAttributes ?? {})
+          .filter(([name, type]) => (OWN_TYPES.get(name) ?? type) === type)
+          .map(([name]) => name),
+      );
     } catch (error) {
       if (faultOf(error).status === 'UNAVAILABLE') throw error;
       return new Set();
