@@ -6,6 +6,7 @@
  *   intake/partition-lane     keeps the order of its partition, and waits where its route is held
  *   intake/record-mapper      decodes it, finds its route and its idempotency key, or says why not
  *   admission/admission       gives it a permit, when there is room
+ *   delivery/target-delivery  on signal and update routes: waits for its turn, and for its end
  *   delivery/workflow-delivery  starts its workflow, or its quarantine, or learns that somebody has
  *   intake/offset-tracker     notes what became of it
  *   intake/committer          commits what lies below everything that is not done
@@ -18,10 +19,13 @@ import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig, ResolvedRoute } from './config/resolved.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { TemporalCircuit } from './delivery/circuit.js';
+import { CloseWatch } from './delivery/close-watch.js';
+import type { Delivery } from './delivery/delivery.js';
 import { FaultJudge } from './delivery/fault-judge.js';
 import { OUTCOMES, type Outcome } from './delivery/outcomes.js';
 import { PersistentCalls } from './delivery/persistent-calls.js';
 import type { StartScope } from './delivery/record-start.js';
+import { TargetDelivery } from './delivery/target-delivery.js';
 import { WorkflowDelivery } from './delivery/workflow-delivery.js';
 import { BridgeError, messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
@@ -215,7 +219,7 @@ export class Bridge {
     this.#logger.info({ outcomes: this.#outcomes }, 'stopped');
   }
 
-  #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): WorkflowDelivery {
+  #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): Delivery {
     const { circuit: circuitOptions } = this.#config;
     const circuit = new TemporalCircuit(circuitOptions);
     circuit.onChange((open) => {
@@ -229,7 +233,7 @@ export class Bridge {
         this.#admission.lift('circuit');
       }
     });
-    return new WorkflowDelivery({
+    const inner = new WorkflowDelivery({
       port: temporal,
       calls: new PersistentCalls({
         circuit,
@@ -255,6 +259,7 @@ export class Bridge {
         ),
       onStarted: () => backlog.started(),
     });
+    return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#admission });
   }
 
   #events(): ConstructorParameters<typeof Intake>[1]['events'] {
@@ -372,7 +377,7 @@ export function scopeOf(config: ResolvedConfig): StartScope {
 function taskQueuesOf(config: ResolvedConfig): readonly string[] {
   const { taskQueue } = config.temporal;
   const others = config.routes.map((route: ResolvedRoute) =>
-    route.target.kind === 'workflow' ? route.target.options.taskQueue : undefined,
+    route.target.kind === 'activity' ? undefined : route.target.options.taskQueue,
   );
   return [...new Set([taskQueue, ownTaskQueue(taskQueue), ...others.filter((queue) => queue !== undefined)])];
 }

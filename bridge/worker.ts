@@ -9,8 +9,9 @@ import { createOwnActivities, MarkRun } from '../activities/index.js';
 import { ownTaskQueue } from '../workflows/contract.js';
 import { scopeOf } from './bridge.js';
 import { loadModule } from './config/load.js';
-import type { ResolvedConfig } from './config/resolved.js';
+import type { ResolvedConfig, RouteTarget } from './config/resolved.js';
 import { createDispatch } from './delivery/dispatch.js';
+import { createTargetDelivery } from './delivery/deliver-to-target.js';
 import { BridgeError, messageOf } from './errors.js';
 import { createRecordMapper } from './intake/record-mapper.js';
 import { createLogger, type Logger } from './observe/logger.js';
@@ -68,6 +69,7 @@ export class BridgeWorker {
           ...activities,
           ...createOwnActivities({
             dispatch: createDispatch(createRecordMapper(this.#config), this.#port, scopeOf(this.#config)),
+            deliver: createTargetDelivery(this.#port),
             history: (workflowId, runId) => this.#port!.history(workflowId, runId),
           }),
         },
@@ -188,18 +190,25 @@ async function checkNames(config: ResolvedConfig, activities: Functions, logger:
       );
     }
     // A route with a task queue of its own is handled by somebody else's worker.
+    const started = startedBy(target);
     if (
-      target.kind === 'workflow' &&
+      started !== undefined &&
       workflows &&
       target.options.taskQueue === undefined &&
-      !workflows.has(target.workflow)
+      !workflows.has(started)
     ) {
       problems.push(
-        `Expected route \`${id}\` to name a workflow, got \`${target.workflow}\`; there are: ${listOf([...workflows])}`,
+        `Expected route \`${id}\` to name a workflow, got \`${started}\`; there are: ${listOf([...workflows])}`,
       );
     }
   }
   if (problems.length > 0) throw new BridgeError('KTB_WORKER', problems.join('\n'));
+}
+
+/** The user's workflow that a route starts. */
+function startedBy(target: RouteTarget): string | undefined {
+  if (target.kind === 'activity') return undefined;
+  return target.kind === 'workflow' ? target.workflow : target.start;
 }
 
 /** Undefined where they can't be known: a module that only loads inside of Temporal's sandbox. */

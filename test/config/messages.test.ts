@@ -95,12 +95,12 @@ const CASES: readonly (readonly [string, unknown, string])[] = [
   [
     'a route to nothing',
     route({ workflow: undefined }),
-    'Expected `routes[0]` to have exactly one of `workflow` and `activity`, got neither',
+    'Expected `routes[0]` to have exactly one of `workflow`, `activity`, `signal` and `update`, got none',
   ],
   [
     'a route to two',
     route({ activity: 'pay' }),
-    'Expected `routes[0]` to have exactly one of `workflow` and `activity`, got both',
+    'Expected `routes[0]` to have exactly one of `workflow`, `activity`, `signal` and `update`, got `workflow` and `activity`',
   ],
   [
     'an activity option on a workflow route',
