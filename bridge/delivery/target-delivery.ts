@@ -180,11 +180,11 @@ function sharesOf(permit: Permit, count: number): readonly Permit[] {
 async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => {
-    const done = () => {
-      signal.removeEventListener('abort', done);
+    const wake = () => {
+      signal.removeEventListener('abort', wake);
       resolve();
     };
-    signal.addEventListener('abort', done, { once: true });
-    void work.then(done);
+    signal.addEventListener('abort', wake, { once: true });
+    void work.then(wake);
   });
 }
