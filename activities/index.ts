@@ -13,7 +13,7 @@ import { dispatchRecord, type Dispatch } from './dispatch-record.js';
 import { happenedBeforeReset } from './failure-origin.js';
 
 export { MarkRun, type HandlerCall } from './mark-run.js';
-export type { DeliverToTarget, DeliveryAttempt } from './deliver-to-target.js';
+export type { DeliverToTarget } from './deliver-to-target.js';
 export type { Dispatch } from './dispatch-record.js';
 
 export interface OwnActivityDependencies {

@@ -20,17 +20,23 @@ type Aim =
   | { readonly after: string | null };
 
 type Delivered = Awaited<ReturnType<DeliverToTarget>>;
-type Port = Pick<TemporalPort, 'describe' | 'send' | 'sendWithStart' | 'hasReceived' | 'noteProgress'>;
+type Port = Pick<
+  TemporalPort,
+  'describe' | 'send' | 'sendWithStart' | 'hasReceived' | 'runsSince' | 'noteProgress'
+>;
 
 /** A target that turns over faster than we can aim: another attempt, a little later. */
 const AIMS_IN_AN_ATTEMPT = 5;
+
+/** Between the servers' clocks. */
+const CLOCK_SKEW_MS = 10_000;
 
 export function createTargetDelivery(port: Port, now: () => number = Date.now): DeliverToTarget {
   return async (event, record, input, { noted, taskToken, since }) => {
     const message = messageOf(event, record, input);
     try {
       const before = aimIn(noted);
-      const arrived = before && (await whatCameOf(port, message, before));
+      const arrived = before && (await whatCameOf(port, message, before, since));
       if (arrived) return delivered(arrived, message);
       for (let count = 0; count < AIMS_IN_AN_ATTEMPT; count++) {
         const aim = aimAt(await port.describe(input.workflowId), input, now() - since);
@@ -56,7 +62,12 @@ function messageOf(event: unknown, record: RecordInfo, input: TargetRouteInput):
 }
 
 /** What came of an earlier attempt, of which no answer is known. Undefined: nobody has got the message. */
-async function whatCameOf(port: Port, message: TargetMessage, aim: Aim): Promise<MessageAnswer | undefined> {
+async function whatCameOf(
+  port: Port,
+  message: TargetMessage,
+  aim: Aim,
+  since: number,
+): Promise<MessageAnswer | undefined> {
   if ('run' in aim) {
     // Its own run knows it, as long as it is open; an update's outcome also afterwards.
     const answer = await port.send(message, aim.run);
@@ -66,10 +77,14 @@ async function whatCameOf(port: Port, message: TargetMessage, aim: Aim): Promise
   }
   const found = await port.describe(message.workflowId);
   if (found === undefined || found.runId === aim.after) return undefined;
-  // What is started with a message has it in the first run of its chain, whatever run is the current one.
-  if (!(await port.hasReceived(message, found.firstRunId))) return undefined;
-  if (message.kind === 'signal') return { kind: 'delivered', runId: found.firstRunId };
-  return port.send(message, found.firstRunId);
+  // What is started with a message has it in the first run of its chain, whatever run is the current one. That chain may
+  // have closed since, and another one begun: only visibility knows it then.
+  const others = await port.runsSince(message.workflowId, since - CLOCK_SKEW_MS);
+  for (const runId of new Set([found.firstRunId, ...others])) {
+    if (!(await port.hasReceived(message, runId))) continue;
+    return message.kind === 'signal' ? { kind: 'delivered', runId } : port.send(message, runId);
+  }
+  return undefined;
 }
 
 /** Where to send it now; or why it waits, or never will be sent. */

@@ -206,6 +206,10 @@ export class SdkTemporalPort implements TemporalPort {
     return this.#targets.hasReceived(...call);
   }
 
+  runsSince(...call: Parameters<TargetPort['runsSince']>) {
+    return this.#targets.runsSince(...call);
+  }
+
   awaitClosed(...call: Parameters<TargetPort['awaitClosed']>) {
     return this.#targets.awaitClosed(...call);
   }

@@ -87,6 +87,20 @@ export class TargetCalls implements TargetPort {
     }
   }
 
+  async runsSince(workflowId: string, sinceMs: number): Promise<readonly string[]> {
+    const id = workflowId.replace(/[\\']/g, '\\$&');
+    const query = `WorkflowId = '${id}' AND StartTime >= '${new Date(sinceMs).toISOString()}'`;
+    try {
+      return await this.#bounded(async () => {
+        const runs: string[] = [];
+        for await (const { runId } of this.#client.list({ query })) runs.push(runId);
+        return runs;
+      });
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
   async awaitClosed(
     workflowId: string,
     runId: string,

@@ -40,6 +40,8 @@ export interface TargetPort {
   sendWithStart(message: TargetMessage, start: StartWithMessage): Promise<MessageAnswer>;
   /** Whether a run's history has this signal, or this update as accepted. @throws TemporalFault */
   hasReceived(message: TargetMessage, runId: string): Promise<boolean>;
+  /** The runs of an ID that began since then (epoch milliseconds), as far as visibility knows: it lags. @throws TemporalFault */
+  runsSince(workflowId: string, sinceMs: number): Promise<readonly string[]>;
   /**
    * Waits until a run has closed, at the longest for `timeoutMs`; `false`: not yet, or `signal` has fired. A run that is
    * gone has closed.

@@ -4,7 +4,7 @@ import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import type { RecordInfo, TargetRouteInput } from '../../workflows/contract.js';
 import { TemporalDouble } from '../helpers/doubles/temporal-double.js';
 import { deliverable } from '../helpers/doubles/mapped-records.js';
-import { startRequest } from '../temporal/temporal-port-contract.js';
+import { signalTo, startRequest } from '../temporal/temporal-port-contract.js';
 
 const INFO: RecordInfo = deliverable().info;
 const TOKEN = Buffer.from('task');
@@ -98,16 +98,20 @@ test('a call that was lost before the target continued as new is sent to its nex
 });
 
 test('a missing workflow is started with the message, and a lost answer starts it once, whatever it does meanwhile', async (t) => {
-  for (const meanwhile of ['runs', 'continuedAsNew', 'closed'] as const) {
+  for (const meanwhile of ['runs', 'continuedAsNew', 'closed', 'closed, and another one began'] as const) {
     const port = new TemporalDouble();
     port.loseReplies({ calls: ['sendWithStart'] });
     const attempt = attempts(port, inputOf({ start: START }));
     await t.throwsAsync(attempt());
     if (meanwhile === 'continuedAsNew') port.continueAsNew('order-1');
-    if (meanwhile === 'closed') port.end('order-1', 'completed');
+    if (meanwhile.startsWith('closed')) port.end('order-1', 'completed');
+    if (meanwhile === 'closed, and another one began') {
+      const other = { ...signalTo('order-1'), requestId: 'another' };
+      await port.sendWithStart(other, { workflowType: 'w', taskQueue: 'q', args: [], afterClosed: true });
+    }
     t.true('result' in (await attempt()), meanwhile);
-    t.is(port.received('order-1').length, 1, meanwhile);
-    t.is(port.executions.size, 1);
+    const ours = port.received('order-1').filter(({ requestId }) => requestId === 'to:v1:x');
+    t.is(ours.length, 1, meanwhile);
   }
 });
 
@@ -166,6 +170,7 @@ test('an attempt that is over sends nothing', async (t) => {
     send: (message, run) => port.send(message, run),
     sendWithStart: (message, start) => port.sendWithStart(message, start),
     hasReceived: (message, run) => port.hasReceived(message, run),
+    runsSince: (id, since) => port.runsSince(id, since),
     noteProgress: async () => false,
   });
   t.like(await over({}, INFO, inputOf(), { noted: undefined, taskToken: TOKEN, since: 0 }), {

@@ -233,7 +233,6 @@ test('whatever is killed meanwhile, each target gets each of its events once, in
   t.timeout(300_000);
   await using own = await createScene({
     partitions: 4,
-    // Two rounds of everything, so that a dead process is soon noticed.
     routes: ROUTES,
     workflows: WORKFLOWS,
   });

@@ -216,6 +216,22 @@ export function temporalPortContract(test: TestFn, open: () => Promise<PortUnder
     t.is((await port.send(message, found!.runId)).kind, 'delivered');
   });
 
+  test('the runs of an ID since a time are found, whatever is in the ID', async (t) => {
+    const { port, terminate } = await open();
+    const since = Date.now() - 1_000;
+    const message = signalTo(`${unique("it's")}"\\' OR '`);
+    const { workflowId } = message;
+    await port.sendWithStart(message, startWith());
+    await terminate(workflowId);
+    await port.sendWithStart(signalTo(workflowId), startWith({ afterClosed: true }));
+    const runs = await until(() => port.runsSince(workflowId, since), {
+      what: 'both runs',
+      accept: (seen) => seen.length === 2,
+    });
+    t.true(runs.includes((await port.describe(workflowId))!.runId));
+    t.deepEqual(await port.runsSince(workflowId, Date.now() + 60_000), []);
+  });
+
   test('where the ID is taken, a start with a signal delivers nothing, unless a closed one may be followed', async (t) => {
     const { port, terminate } = await open();
     const request = startRequest();
@@ -230,7 +246,7 @@ export function temporalPortContract(test: TestFn, open: () => Promise<PortUnder
     t.is(answer.kind, 'delivered');
     const found = await port.describe(workflowId);
     t.not(found?.runId, runId);
-    t.is(answer.kind === 'delivered' ? answer.runId : '', found?.runId!);
+    t.is(answer.kind === 'delivered' ? answer.runId : '', found!.runId);
   });
 
   test('a close is waited for: not yet, then closed; what is gone has closed', async (t) => {

@@ -102,6 +102,12 @@ class MemoryTemporal implements TemporalPort {
     return received.some(({ requestId }) => requestId === message.requestId);
   }
 
+  async runsSince(workflowId: string, sinceMs: number): Promise<readonly string[]> {
+    return [...this.pastRuns, ...this.executions.values()]
+      .filter((one) => one.request.workflowId === workflowId && one.startedAt >= sinceMs)
+      .map(({ runId }) => runId);
+  }
+
   async awaitClosed(
     workflowId: string,
     runId: string,

@@ -19,6 +19,7 @@ export type PortCall =
   | 'send'
   | 'sendWithStart'
   | 'hasReceived'
+  | 'runsSince'
   | 'awaitClosed'
   | 'noteProgress';
 
@@ -119,6 +120,10 @@ export class UnreliablePort implements TemporalPort {
 
   hasReceived(message: TargetMessage, runId: string): Promise<boolean> {
     return this.#through('hasReceived', message.workflowId, () => this.#inner.hasReceived(message, runId));
+  }
+
+  runsSince(workflowId: string, sinceMs: number): Promise<readonly string[]> {
+    return this.#through('runsSince', workflowId, () => this.#inner.runsSince(workflowId, sinceMs));
   }
 
   awaitClosed(workflowId: string, runId: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
