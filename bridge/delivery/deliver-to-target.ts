@@ -127,10 +127,7 @@ function sent(port: Port, message: TargetMessage, aim: Aim, input: TargetRouteIn
   });
 }
 
-function delivered(
-  answer: Exclude<MessageAnswer, { kind: 'notTaken' }> | MessageAnswer,
-  message: TargetMessage,
-): Delivered {
+function delivered(answer: MessageAnswer, message: TargetMessage): Delivered {
   const { kind, name, workflowId } = message;
   switch (answer.kind) {
     case 'delivered': {

@@ -15,9 +15,10 @@ test('a delayed record starts when it is due, on a workflow and on an activity r
     config: 'maxBacklog: 1,',
     routes: `[{ id: 'activity', topic: TOPIC, eventType: 'activity', activity: 'handle' }, { id: 'work', topic: TOPIC, workflow: 'work' }]`,
   });
-  scene.worker();
-  scene.bridge();
-  const due = Date.now() + 15_000;
+  const worker = scene.worker();
+  const bridge = scene.bridge();
+  await Promise.all([worker.waitForOutput(/"polling"/), bridge.waitForOutput(/joined the group/)]);
+  const due = Date.now() + 12_000;
   await scene.produce([
     delayed('workflow', due),
     delayed('activity', new Date(due).toISOString(), 'activity'),
