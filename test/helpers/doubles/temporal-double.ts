@@ -276,13 +276,13 @@ export class TemporalDouble extends UnreliablePort {
 }
 
 function eventsOf(execution: Execution): readonly HistoryEvent[] {
-  return [
-    { eventId: 1, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_STARTED' },
-    { eventId: 2, type: 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED' },
-    ...(execution.status === 'running'
-      ? []
-      : [{ eventId: 3, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED' }]),
+  const types = [
+    'EVENT_TYPE_WORKFLOW_EXECUTION_STARTED',
+    'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED',
+    ...(execution.received ?? []).map(() => 'EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED'),
+    ...(execution.status === 'running' ? [] : ['EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED']),
   ];
+  return types.map((type, index) => ({ eventId: index + 1, type }));
 }
 
 /** What goes into Temporal is JSON. */
