@@ -40,6 +40,9 @@ const signalOf = (offset: number, targetId: string, partition = 0): DeliverableR
     source: { offset: BigInt(offset), partition },
   });
 
+/** The memo of a holder with another value: a conflict, so it needs a quarantine, and is given back where its route is held. */
+const OTHER_VALUE = { subscription: 'orders', route: 'placed', valueHash: 'another' };
+
 const isStarted = (port: TemporalDouble, key: string) =>
   until(() => port.executions.has(key), { what: `${key} to be started`, everyMs: 2 });
 
@@ -176,7 +179,7 @@ test('a duplicate is settled at once: it is not delivered', async (t) => {
 test('where one was given back, the later ones of its target are too, until it has come again', async (t) => {
   const { port, notes, deliver, holds } = setup();
   const [first, second, third] = [signalOf(0, 'order'), signalOf(1, 'order'), signalOf(2, 'order')];
-  port.plant('k0-0', 'somebody else', { subscription: 'orders', route: 'placed' }); // a conflict: needs a quarantine
+  port.plant('k0-0', 'reset', OTHER_VALUE);
   holds.hold({ scope: { topic: 'orders', routeId: 'placed' }, reason: 'operator', message: '', since: 0 });
   await Promise.all([first, second].map((record) => deliver(record).delivered));
   t.deepEqual(notes.of(first), ['returned']);
@@ -199,9 +202,10 @@ test('where one was given back, the later ones of its target are too, until it h
 test('a record that comes again as something else holds up nobody', async (t) => {
   const { port, notes, deliver, holds } = setup();
   const first = signalOf(0, 'order');
-  port.plant('k0-0', 'somebody else', { subscription: 'orders', route: 'placed' });
+  port.plant('k0-0', 'reset', OTHER_VALUE);
   holds.hold({ scope: { topic: 'orders', routeId: 'placed' }, reason: 'operator', message: '', since: 0 });
   await deliver(first).delivered;
+  t.deepEqual(notes.of(first), ['returned']);
   holds.lift({ topic: 'orders', routeId: 'placed' });
   await deliver(poison({ source: first.source })).delivered;
   const second = signalOf(1, 'order');
