@@ -69,7 +69,7 @@ async function whatCameOf(
   since: number,
 ): Promise<MessageAnswer | undefined> {
   if ('run' in aim) {
-    // Its own run knows it, as long as it is open; an update's outcome also afterwards.
+    // The run knows what it has; what a server no longer knows of a closed one stands in its history.
     const answer = await port.send(message, aim.run);
     if (answer.kind !== 'notTaken') return answer;
     if (message.kind === 'update' || !(await port.hasReceived(message, aim.run))) return undefined;
@@ -77,10 +77,10 @@ async function whatCameOf(
   }
   const found = await port.describe(message.workflowId);
   if (found === undefined || found.runId === aim.after) return undefined;
-  // What is started with a message has it in the first run of its chain, whatever run is the current one. That chain may
-  // have closed since, and another one begun: only visibility knows it then.
+  // It began with the message, or somebody else's start was before ours and it got the message: then it has it in its first
+  // run, or a later one. It may even have closed since, and another one begun: only visibility knows all of them.
   const others = await port.runsSince(message.workflowId, since - CLOCK_SKEW_MS);
-  for (const runId of new Set([found.firstRunId, ...others])) {
+  for (const runId of new Set([found.firstRunId, found.runId, ...others])) {
     if (!(await port.hasReceived(message, runId))) continue;
     return message.kind === 'signal' ? { kind: 'delivered', runId } : port.send(message, runId);
   }

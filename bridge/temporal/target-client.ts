@@ -51,7 +51,7 @@ export class TargetClient extends WorkflowClient {
       workflowType: start.workflowType,
       signalName: message.name,
       signalArgs: [...message.args],
-      options: startOptions(message.workflowId, start),
+      options: startOptions(message, start),
       headers: headersOf(message),
     });
   }
@@ -74,7 +74,7 @@ export class TargetClient extends WorkflowClient {
       () => undefined,
       {
         workflowType: start.workflowType,
-        workflowStartOptions: startOptions(message.workflowId, start),
+        workflowStartOptions: startOptions(message, start),
         workflowStartHeaders: headersOf(message),
         updateName: message.name,
         updateArgs: [...message.args],
@@ -108,17 +108,14 @@ export function isEventOf(event: Event, { kind, requestId }: TargetMessage): boo
   );
 }
 
-/**
- * It starts or does nothing (`FAIL`): an existing run is written to by its ID only. So only a chain's first run can have
- * got a message with its start.
- */
-function startOptions(workflowId: string, start: StartWithMessage) {
+/** A start with a signal must not ask for `FAIL`: servers refuse it. Where a run has begun meanwhile, it gets the signal. */
+function startOptions({ kind, workflowId }: TargetMessage, start: StartWithMessage) {
   return {
     workflowId,
     taskQueue: start.taskQueue,
     args: [...start.args],
     workflowIdReusePolicy: start.afterClosed ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
-    workflowIdConflictPolicy: 'FAIL',
+    workflowIdConflictPolicy: kind === 'signal' ? 'USE_EXISTING' : 'FAIL',
     ...(start.memo === undefined ? {} : { memo: { ...start.memo } }),
     workflowExecutionTimeout: msOptionalToTs(start.workflowExecutionTimeout),
     workflowRunTimeout: msOptionalToTs(start.workflowRunTimeout),

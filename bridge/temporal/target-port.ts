@@ -30,13 +30,16 @@ export type MessageAnswer =
   | { readonly kind: 'refused'; readonly message: string; readonly type: string | undefined }
   /** The update has not completed yet: ask again, with the same message. */
   | { readonly kind: 'pending' }
-  /** There is no such run, or it has closed, and this call has delivered nothing; with a start: the ID is taken. */
+  /** There is no such run, or it has closed without the message; with a start: the ID is taken. */
   | { readonly kind: 'notTaken' };
 
 export interface TargetPort {
-  /** To this run and to no other: what the server knows of a request ID, it knows of a run. @throws TemporalFault */
+  /** To this run and to no other: what the server knows of a request ID, it knows of a run, also when it has closed. @throws TemporalFault */
   send(message: TargetMessage, runId: string): Promise<MessageAnswer>;
-  /** Starts a workflow with the message in its first run; where the ID is taken, it delivers nothing. @throws TemporalFault */
+  /**
+   * Starts a workflow with the message in its first run. Where one runs, it gets the signal instead; an update is not taken.
+   * @throws TemporalFault
+   */
   sendWithStart(message: TargetMessage, start: StartWithMessage): Promise<MessageAnswer>;
   /** Whether a run's history has this signal, or this update as accepted. @throws TemporalFault */
   hasReceived(message: TargetMessage, runId: string): Promise<boolean>;

@@ -87,7 +87,7 @@ async function ended(key: string, status: 'COMPLETED' | 'FAILED', of: Scene = sc
   const workflowId = `${of.name}:${key}`;
   await until(async () => (await of.client.workflow.getHandle(workflowId).describe()).status.name, {
     what: `${key} to be ${status}`,
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
     accept: (name) => name === status,
   });
   if (status === 'COMPLETED') return of.client.workflow.getHandle(workflowId).result();
@@ -217,6 +217,7 @@ test('a record whose target has no ID is quarantined', async (t) => {
     () => scene.executions('WorkflowType = "ktbQuarantine" AND ExecutionStatus = "Failed"'),
     {
       what: 'the quarantine',
+      timeoutMs: 120_000,
       accept: (seen) =>
         seen.some(({ workflowId }) => workflowId.includes(`/${at!.partition}/${at!.offset}@`)),
     },

@@ -74,9 +74,9 @@ class MemoryTemporal implements TemporalPort {
 
   async send(message: TargetMessage, runId: string): Promise<MessageAnswer> {
     const found = this.run(message.workflowId, runId);
-    if (found?.status !== 'running') return { kind: 'notTaken' };
-    if (!found.received!.some(({ requestId }) => requestId === message.requestId))
-      found.received!.push(copy(message));
+    const known = found?.received?.some(({ requestId }) => requestId === message.requestId) ?? false;
+    if (!known && found?.status !== 'running') return { kind: 'notTaken' };
+    if (!known) found?.received?.push(copy(message));
     return {
       kind: 'delivered',
       runId,
@@ -87,6 +87,7 @@ class MemoryTemporal implements TemporalPort {
   async sendWithStart(message: TargetMessage, start: StartWithMessage): Promise<MessageAnswer> {
     const { workflowId, requestId } = message;
     const holder = this.executions.get(workflowId);
+    if (holder?.status === 'running' && message.kind === 'signal') return this.send(message, holder.runId);
     if (holder && (holder.status === 'running' || !start.afterClosed)) return { kind: 'notTaken' };
     if (holder) {
       this.pastRuns.push(holder);
