@@ -88,6 +88,7 @@ export class TargetCalls implements TargetPort {
   }
 
   async runsSince(workflowId: string, sinceMs: number): Promise<readonly string[]> {
+    // An ID with a quote in it finds nothing: the server compares it as it is escaped.
     const id = workflowId.replace(/[\\']/g, '\\$&');
     const query = `WorkflowId = '${id}' AND StartTime >= '${new Date(sinceMs).toISOString()}'`;
     try {
