@@ -1,18 +1,24 @@
 /** The activities of our own workflows. What they need of the bridge is handed in by bridge/own-worker.ts. */
 import { activityInfo } from '@temporalio/activity';
 import {
+  DELIVER_TO_TARGET_ACTIVITY,
   DISPATCH_RECORD_ACTIVITY,
   FAILURE_ORIGIN_ACTIVITY,
   type QuarantineInput,
+  type RecordInfo,
+  type TargetRouteInput,
 } from '../workflows/contract.js';
 import { dispatchRecord, decisionIn, type Dispatch } from './dispatch-record.js';
+import { deliverToTarget, type DeliverToTarget } from './deliver-to-target.js';
 import { happenedBeforeReset } from './failure-origin.js';
 
 export { MarkRun, type HandlerCall } from './mark-run.js';
+export type { DeliverToTarget } from './deliver-to-target.js';
 export type { Dispatch } from './dispatch-record.js';
 
 export interface OwnActivityDependencies {
   readonly dispatch: Dispatch;
+  readonly deliver: DeliverToTarget;
   readonly history: (workflowId: string, runId: string) => Promise<Parameters<typeof happenedBeforeReset>[0]>;
 }
 
@@ -20,6 +26,8 @@ export function createOwnActivities(dependencies: OwnActivityDependencies) {
   return {
     [DISPATCH_RECORD_ACTIVITY]: (input: QuarantineInput, ...rest: unknown[]) =>
       dispatchRecord(input, dependencies.dispatch, decisionIn(rest)),
+    [DELIVER_TO_TARGET_ACTIVITY]: (event: unknown, record: RecordInfo, input: TargetRouteInput) =>
+      deliverToTarget(event, record, input, dependencies.deliver),
     [FAILURE_ORIGIN_ACTIVITY]: async (activityId: string) => {
       const { workflowExecution } = activityInfo();
       const { workflowId = '', runId = '' } = workflowExecution ?? {};

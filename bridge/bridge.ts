@@ -6,6 +6,7 @@
  *   intake/partition-lane     keeps the order of its partition, and waits where its route is held
  *   intake/record-mapper      decodes it, finds its route and its idempotency key, or says why not
  *   admission/admission       gives it a permit, when there is room
+ *   delivery/target-delivery  on signal and update routes: waits for its turn, and for its end
  *   delivery/workflow-delivery  starts its workflow, or its quarantine, or learns that somebody has
  *   intake/offset-tracker     notes what became of it
  *   intake/committer          commits what lies below everything that is not done
@@ -23,10 +24,13 @@ import { awayReason, refusalOf } from './connections/refusal.js';
 import { RefusalReporter } from './connections/refusal-reporter.js';
 import { kafkaService, temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
+import { CloseWatch } from './delivery/close-watch.js';
+import type { Delivery } from './delivery/delivery.js';
 import { FaultJudge } from './delivery/fault-judge.js';
 import { OUTCOMES, type Outcome } from './delivery/outcomes.js';
 import { PersistentCalls } from './delivery/persistent-calls.js';
 import { scopeOf } from './delivery/record-start.js';
+import { TargetDelivery } from './delivery/target-delivery.js';
 import { WorkflowDelivery } from './delivery/workflow-delivery.js';
 import { BridgeError, messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
@@ -229,7 +233,7 @@ export class Bridge {
     this.#logger.info({ outcomes: this.#outcomes }, 'stopped');
   }
 
-  #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): WorkflowDelivery {
+  #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): Delivery {
     const { circuit: circuitOptions } = this.#config;
     const circuit = new TemporalCircuit(circuitOptions);
     // While the bridge runs a refusal is waited out like an outage, behind the circuit.
@@ -247,7 +251,7 @@ export class Bridge {
         this.#admission.lift('circuit');
       }
     });
-    return new WorkflowDelivery({
+    const inner = new WorkflowDelivery({
       port: temporal,
       calls: new PersistentCalls({
         circuit,
@@ -278,6 +282,7 @@ export class Bridge {
         backlog.started();
       },
     });
+    return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#admission });
   }
 
   #events(): ConstructorParameters<typeof Intake>[1]['events'] {

@@ -112,8 +112,10 @@ export type {
   RetryOptions,
   Route,
   SchemaRegistryDecoder,
+  SignalRoute,
   StartOptions,
   TemporalOptions,
+  UpdateRoute,
   WorkerSettings,
   WorkflowRoute,
 } from './config/types.js';

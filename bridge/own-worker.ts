@@ -17,10 +17,16 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { createOwnActivities, MarkRun } from '../activities/index.js';
-import { DISPATCH_RECORD_ACTIVITY, FAILURE_ORIGIN_ACTIVITY, ownTaskQueue } from '../workflows/contract.js';
+import {
+  DELIVER_TO_TARGET_ACTIVITY,
+  DISPATCH_RECORD_ACTIVITY,
+  FAILURE_ORIGIN_ACTIVITY,
+  ownTaskQueue,
+} from '../workflows/contract.js';
 
 import { fingerprintOf } from './config/fingerprint.js';
 import type { ResolvedConfig } from './config/resolved.js';
+import { createTargetDelivery } from './delivery/deliver-to-target.js';
 import { createDispatch } from './delivery/dispatch.js';
 import { scopeOf } from './delivery/record-start.js';
 import { BridgeError, messageOf } from './errors.js';
@@ -95,6 +101,7 @@ export function ownWorkerOptions(
     activities: {
       ...host.activities,
       ...createOwnActivities({
+        deliver: createTargetDelivery(port),
         dispatch: createDispatch(createRecordMapper(config), port, scopeOf(config)),
         history: (workflowId, runId) => port.history(workflowId, runId),
       }),
@@ -110,7 +117,11 @@ export function ownWorkerOptions(
   };
 }
 
-const OWN_ACTIVITIES: ReadonlySet<string> = new Set([DISPATCH_RECORD_ACTIVITY, FAILURE_ORIGIN_ACTIVITY]);
+const OWN_ACTIVITIES: ReadonlySet<string> = new Set([
+  DELIVER_TO_TARGET_ACTIVITY,
+  DISPATCH_RECORD_ACTIVITY,
+  FAILURE_ORIGIN_ACTIVITY,
+]);
 
 /** An interceptor of the user's knows the user's activities, and not ours. */
 function aroundHandlersOnly(factory: ActivityInterceptorsFactory): ActivityInterceptorsFactory {

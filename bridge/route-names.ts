@@ -1,4 +1,4 @@
-import type { ResolvedConfig } from './config/resolved.js';
+import type { ResolvedConfig, RouteTarget } from './config/resolved.js';
 import { loadModule } from './config/load-module.js';
 import { BridgeError, messageOf } from './errors.js';
 import type { Logger } from './observe/logger.js';
@@ -22,18 +22,25 @@ export function checkRouteNames(
       );
     }
     // A route with a task queue of its own is handled by somebody else's worker.
+    const started = startedBy(target);
     if (
-      target.kind === 'workflow' &&
+      started !== undefined &&
       workflows &&
       target.options.taskQueue === undefined &&
-      !workflows.has(target.workflow)
+      !workflows.has(started)
     ) {
       problems.push(
-        `Expected route \`${id}\` to name a workflow, got \`${target.workflow}\`; there are: ${listOf(workflows)}`,
+        `Expected route \`${id}\` to name a workflow, got \`${started}\`; there are: ${listOf(workflows)}`,
       );
     }
   }
   if (problems.length > 0) throw new BridgeError('KTB_WORKER', problems.join('\n'));
+}
+
+/** The user's workflow that a route starts. */
+function startedBy(target: RouteTarget): string | undefined {
+  if (target.kind === 'activity') return undefined;
+  return target.kind === 'workflow' ? target.workflow : target.start;
 }
 
 /** The names of a module of workflows. */

@@ -25,6 +25,12 @@ export const ACTIVITY_ROUTE_WORKFLOW = 'ktbActivityRoute';
 /** The workflow type of a record that could not be taken. */
 export const QUARANTINE_WORKFLOW = 'ktbQuarantine';
 
+/** The workflow type of an event for a workflow that already runs: it delivers a signal or an update, once. */
+export const TARGET_ROUTE_WORKFLOW = 'ktbTargetRoute';
+
+/** The activity that sends the signal or the update. */
+export const DELIVER_TO_TARGET_ACTIVITY = 'ktbDeliverToTarget';
+
 /** The activity that maps and starts a quarantined record again. */
 export const DISPATCH_RECORD_ACTIVITY = 'ktbDispatchRecord';
 
@@ -54,12 +60,47 @@ export interface ActivityRouteOptions {
   readonly heartbeatTimeoutMs: number;
 }
 
+/** The third argument of {@link TARGET_ROUTE_WORKFLOW}, after event and record. */
+export interface TargetRouteInput {
+  readonly kind: 'signal' | 'update';
+  /** Of the signal or the update. */
+  readonly name: string;
+  /** Of the workflow that gets it, verbatim. */
+  readonly workflowId: string;
+  /** The signal's request ID, the update's ID: the same in every attempt. */
+  readonly requestId: string;
+  /** Where there is no such workflow, and nothing to start. */
+  readonly waitForWorkflowMs: number;
+  readonly onClosed: 'deadLetter' | 'startNew';
+  /** What is started with it where there is no such workflow. */
+  readonly start: TargetStart | null;
+}
+
+/** Durations are as the route gives them: milliseconds, or text. */
+export interface TargetStart {
+  readonly workflow: string;
+  readonly taskQueue: string;
+  readonly memo?: Readonly<Record<string, unknown>>;
+  readonly workflowExecutionTimeout?: number | string;
+  readonly workflowRunTimeout?: number | string;
+  readonly workflowTaskTimeout?: number | string;
+}
+
+/** What became of a signal; an update's result is its handler's. */
+export interface SignalResult {
+  readonly workflowId: string;
+  readonly runId: string;
+}
+
 /** Why a record is in quarantine. */
 export type QuarantineReason =
   | 'undecodable'
   | 'unroutable'
   | 'invalid-key'
   | 'missing-key'
+  | 'invalid-delay'
+  | 'invalid-target'
+  | 'expired'
   | 'conflict'
   | 'foreign'
   | 'oversized'

@@ -4,3 +4,4 @@
  */
 export { ktbActivityRoute } from './activity-route.js';
 export { ktbQuarantine } from './quarantine.js';
+export { ktbTargetRoute } from './target-route.js';

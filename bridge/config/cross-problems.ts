@@ -1,8 +1,10 @@
 import { DEFAULTS } from './defaults.js';
-import { expectation, fieldName, shown } from './problems.js';
+import { expectation, fieldName, shown, type FieldPath } from './problems.js';
 import { isObject } from './rules.js';
 
+const TARGETS = ['workflow', 'activity', 'signal', 'update'] as const;
 const ACTIVITY_ONLY = ['startToCloseTimeoutMs', 'scheduleToCloseTimeoutMs', 'heartbeatTimeoutMs'];
+const TARGET_ONLY = ['workflowId', 'start', 'waitForWorkflowMs', 'onClosed'];
 
 /** What is wrong between fields. It takes anything: other fields may be wrong too, and all is said at once. */
 export function crossProblems(config: unknown): readonly string[] {
@@ -18,21 +20,12 @@ export function crossProblems(config: unknown): readonly string[] {
 function routeProblems(config: unknown, route: Record<string, unknown>, index: number): readonly string[] {
   const path = ['routes', index];
   const problems: string[] = [];
-  const targets = ['workflow', 'activity'].filter((name) => route[name] !== undefined);
-  if (targets.length !== 1) {
-    const got = targets.length === 0 ? 'neither' : 'both';
-    problems.push(
-      `Expected \`${fieldName(path)}\` to have exactly one of \`workflow\` and \`activity\`, got ${got}`,
-    );
-  } else if (targets[0] === 'workflow') {
-    for (const name of ACTIVITY_ONLY.filter((one) => route[one] !== undefined)) {
-      problems.push(
-        `Expected \`${fieldName([...path, name])}\` on an activity route only, got a workflow route`,
-      );
-    }
-  } else if (isObject(route['options']) && route['options']['taskQueue'] !== undefined) {
-    const name = fieldName([...path, 'options', 'taskQueue']);
-    problems.push(`Expected \`${name}\` on a workflow route only, got an activity route`);
+  const targets = TARGETS.filter((name) => route[name] !== undefined);
+  if (targets.length === 1) {
+    problems.push(...misplaced(route, path, targets[0]!));
+  } else {
+    const got = targets.length === 0 ? 'none' : targets.map((name) => `\`${name}\``).join(' and ');
+    problems.push(`Expected \`${fieldName(path)}\` to have exactly one of ${listOf(TARGETS)}, got ${got}`);
   }
   const { retry } = route;
   if (isObject(retry) && typeof retry['maximumIntervalMs'] === 'number') {
@@ -43,6 +36,54 @@ function routeProblems(config: unknown, route: Record<string, unknown>, index: n
     }
   }
   return problems;
+}
+
+/** Fields of one kind of route on another. */
+function misplaced(
+  route: Record<string, unknown>,
+  path: FieldPath,
+  kind: (typeof TARGETS)[number],
+): readonly string[] {
+  const toRunning = kind === 'signal' || kind === 'update';
+  const options = isObject(route['options']) ? route['options'] : {};
+  const problems: string[] = [];
+  const only = (where: string, names: readonly string[], of: Record<string, unknown>, inside: FieldPath) => {
+    for (const name of names.filter((one) => of[one] !== undefined)) {
+      const article = kind === 'workflow' ? 'a' : 'an';
+      problems.push(
+        `Expected \`${fieldName([...inside, name])}\` on ${where} only, got ${kind === 'signal' ? 'a' : article} ${kind} route`,
+      );
+    }
+  };
+  if (kind !== 'activity') only('an activity route', ACTIVITY_ONLY, route, path);
+  else only('a workflow route', ['taskQueue'], options, [...path, 'options']);
+  if (!toRunning) {
+    only('a signal or update route', TARGET_ONLY, route, path);
+    return problems;
+  }
+  only('a workflow or activity route', ['retry', 'notBefore'], route, path);
+  only('a workflow or activity route', ['searchAttributes'], options, [...path, 'options']);
+  if (route['workflowId'] === undefined) {
+    problems.push(
+      `Expected \`${fieldName([...path, 'workflowId'])}\` to be a JSON pointer or a function, got undefined`,
+    );
+  }
+  if (route['start'] !== undefined) return problems;
+  if (route['onClosed'] === 'startNew') {
+    const name = fieldName([...path, 'onClosed']);
+    problems.push(`Expected \`${name}\` to be 'deadLetter' on a route without \`start\`, got "startNew"`);
+  }
+  if (route['options'] !== undefined) {
+    const name = fieldName([...path, 'options']);
+    problems.push(`Expected \`${name}\` on a route with \`start\`, got one without`);
+  }
+  return problems;
+}
+
+/** `a`, `b` and `c` */
+function listOf(names: readonly string[]): string {
+  const quoted = names.map((name) => `\`${name}\``);
+  return `${quoted.slice(0, -1).join(', ')} and ${quoted.at(-1)}`;
 }
 
 function sameIds(routes: readonly unknown[]): readonly string[] {

@@ -20,9 +20,12 @@ export const DEFAULTS = deepFreeze({
     shutdownGraceTimeMs: 20_000,
   },
   route: {
+    onExpired: 'count',
     missingKey: 'coordinates',
     onConflict: 'quarantine',
     priority: 'medium',
+    waitForWorkflowMs: 60_000,
+    onClosed: 'deadLetter',
     startToCloseTimeoutMs: 60_000,
     heartbeatTimeoutMs: 30_000,
   },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { ResolvedConfig, ResolvedRoute } from './resolved.js';
+import type { ResolvedConfig, ResolvedRoute, RouteTarget } from './resolved.js';
 import type { DecoderOption } from './types.js';
 
 /**
@@ -37,9 +37,21 @@ function routeParts(route: ResolvedRoute) {
     filter: route.filter && sourceText(route.filter),
     missingKey: route.missingKey,
     onConflict: route.onConflict,
-    target:
-      target.kind === 'workflow' ? ['workflow', target.workflow] : ['activity', target.activity.activity],
+    target: targetParts(target),
   };
+}
+
+function targetParts(target: RouteTarget): readonly (string | undefined)[] {
+  switch (target.kind) {
+    case 'workflow':
+      return ['workflow', target.workflow];
+    case 'activity':
+      return ['activity', target.activity.activity];
+    default: {
+      const { kind, name, start, workflowId } = target;
+      return [kind, name, start, typeof workflowId === 'function' ? sourceText(workflowId) : workflowId];
+    }
+  }
 }
 
 function decoderText(decoder: DecoderOption): string {

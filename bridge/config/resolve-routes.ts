@@ -16,6 +16,9 @@ export function resolveRoutes(config: BridgeConfig): readonly ResolvedRoute[] {
       decoder: route.decoder ?? config.decoder ?? DEFAULTS.decoder,
       key: route.key,
       filter: route.filter,
+      notBefore: route.notBefore,
+      maxAgeMs: route.maxAgeMs,
+      onExpired: route.onExpired ?? DEFAULTS.route.onExpired,
       missingKey: route.missingKey ?? DEFAULTS.route.missingKey,
       onConflict: route.onConflict ?? DEFAULTS.route.onConflict,
       priority: route.priority ?? DEFAULTS.route.priority,
@@ -52,6 +55,17 @@ function targetOf(route: Route): RouteTarget {
   if (route.workflow !== undefined) {
     const workflowRetry = route.retry && retryOf(route.retry);
     return Object.freeze({ kind: 'workflow', workflow: route.workflow, retry: workflowRetry, options });
+  }
+  if (route.activity === undefined) {
+    return Object.freeze({
+      kind: route.signal === undefined ? 'update' : 'signal',
+      name: route.signal ?? route.update,
+      workflowId: route.workflowId,
+      start: route.start,
+      waitForWorkflowMs: route.waitForWorkflowMs ?? DEFAULTS.route.waitForWorkflowMs,
+      onClosed: route.onClosed ?? DEFAULTS.route.onClosed,
+      options,
+    });
   }
   const retry = retryOf(route.retry ?? {});
   const activity: ActivityRouteOptions = {

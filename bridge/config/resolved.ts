@@ -4,6 +4,7 @@ import type {
   BufferOptions,
   CircuitOptions,
   DecoderOption,
+  GivenTime,
   KafkaOptions,
   Priority,
   QuarantineLimit,
@@ -12,7 +13,7 @@ import type {
   WorkerSettings,
 } from './types.js';
 
-/** What a route starts. */
+/** What a route starts, or sends a signal or an update to. */
 export type RouteTarget =
   | {
       readonly kind: 'workflow';
@@ -24,7 +25,24 @@ export type RouteTarget =
       readonly kind: 'activity';
       readonly activity: ActivityRouteOptions;
       readonly options: StartOptions;
+    }
+  | {
+      readonly kind: 'signal' | 'update';
+      readonly name: string;
+      readonly workflowId:
+        string | ((event: unknown, record: RecordInfo) => string | number | null | undefined);
+      readonly start: string | undefined;
+      readonly waitForWorkflowMs: number;
+      readonly onClosed: 'deadLetter' | 'startNew';
+      readonly options: Omit<StartOptions, 'searchAttributes'>;
     };
+
+/** Whether its records go to workflows that already run. */
+export function isToTarget(
+  target: RouteTarget,
+): target is Extract<RouteTarget, { readonly kind: 'signal' | 'update' }> {
+  return target.kind === 'signal' || target.kind === 'update';
+}
 
 /** A route with every default in place. */
 export interface ResolvedRoute {
@@ -36,6 +54,9 @@ export interface ResolvedRoute {
   readonly decoder: DecoderOption;
   readonly key: string | ((event: unknown, record: RecordInfo) => string | null | undefined) | undefined;
   readonly filter: ((event: unknown, record: RecordInfo) => boolean) | undefined;
+  readonly notBefore: string | ((event: unknown, record: RecordInfo) => GivenTime) | undefined;
+  readonly maxAgeMs: number | undefined;
+  readonly onExpired: 'count' | 'quarantine';
   readonly missingKey: 'coordinates' | 'quarantine';
   readonly onConflict: 'quarantine' | 'duplicate';
   readonly priority: Priority;

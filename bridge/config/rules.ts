@@ -46,6 +46,11 @@ export const milliseconds = rule(
   `a whole number of milliseconds from 1 to ${MAX_TIMER_MS}`,
   (value) => Number.isSafeInteger(value) && Number(value) > 0 && Number(value) <= MAX_TIMER_MS,
 );
+/** No timer: any number of days. */
+export const age = rule(
+  'a positive whole number of milliseconds',
+  (value) => Number.isSafeInteger(value) && Number(value) > 0,
+);
 export const url = rule('an http or https URL', (value) => {
   if (typeof value !== 'string' || !URL.canParse(value)) return false;
   return ['http:', 'https:'].includes(new URL(value).protocol);

@@ -15,6 +15,7 @@ import {
   isText,
   isWellFormed,
   listOf,
+  age,
   milliseconds,
   object,
   oneOf,
@@ -54,7 +55,7 @@ const topic = rule(
 
 const pointer = rule("a JSON pointer: empty, or beginning with '/'", isJsonPointer);
 
-const key = rule(
+const pointerOrFunction = rule(
   (value) =>
     typeof value === 'string'
       ? "a JSON pointer: empty, or beginning with '/'"
@@ -118,13 +119,22 @@ const route = fields({
   eventType: eventType.optional(),
   eventTypeFrom: pointer.optional(),
   decoder: decoder.optional(),
-  key: key.optional(),
+  key: pointerOrFunction.optional(),
   filter: aFunction.optional(),
+  notBefore: pointerOrFunction.optional(),
+  maxAgeMs: age.optional(),
+  onExpired: oneOf('count', 'quarantine').optional(),
   missingKey: oneOf('coordinates', 'quarantine').optional(),
   onConflict: oneOf('quarantine', 'duplicate').optional(),
   priority: oneOf('high', 'medium', 'low').optional(),
   workflow: cleanText.optional(),
   activity: cleanText.optional(),
+  signal: cleanText.optional(),
+  update: cleanText.optional(),
+  workflowId: pointerOrFunction.optional(),
+  start: cleanText.optional(),
+  waitForWorkflowMs: milliseconds.optional(),
+  onClosed: oneOf('deadLetter', 'startNew').optional(),
   retry: retry.optional(),
   startToCloseTimeoutMs: milliseconds.optional(),
   scheduleToCloseTimeoutMs: milliseconds.optional(),

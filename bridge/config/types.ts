@@ -60,6 +60,9 @@ export interface StartOptions {
 
 export type Priority = 'high' | 'medium' | 'low';
 
+/** Epoch milliseconds, or ISO 8601; what is empty is at once. */
+export type GivenTime = number | string | Date | null | undefined;
+
 interface RouteBase {
   /** Part of IDs, so never to be changed. @default topic and event type, as in `orders:order.placed` */
   readonly id?: string;
@@ -75,6 +78,15 @@ interface RouteBase {
   readonly key?: string | ((event: any, record: RecordInfo) => string | null | undefined);
   /** `false` passes the record by, counted as `filtered`. */
   readonly filter?: (event: any, record: RecordInfo) => boolean;
+  /**
+   * When the execution begins: epoch milliseconds, or ISO 8601 with its offset; past is at once, and more than 366 days
+   * ahead is quarantined. A JSON pointer into the event, or a function. @default header `not-before`
+   */
+  readonly notBefore?: string | ((event: any, record: RecordInfo) => GivenTime);
+  /** A record that is older when it is read (counted from its `not-before`, where that is later) starts nothing. @default none */
+  readonly maxAgeMs?: number;
+  /** What happens to a record that is older than `maxAgeMs`: it is only counted, or quarantined. @default 'count' */
+  readonly onExpired?: 'count' | 'quarantine';
   /** What happens to a record without a key: its coordinates stand in for it, or it is quarantined. @default 'coordinates' */
   readonly missingKey?: 'coordinates' | 'quarantine';
   /** What happens to the same key with another value. @default 'quarantine' */
@@ -87,6 +99,8 @@ interface RouteBase {
 export interface WorkflowRoute<W = unknown> extends RouteBase {
   readonly workflow: NameIn<W>;
   readonly activity?: never;
+  readonly signal?: never;
+  readonly update?: never;
   /** Retries of the whole workflow, as Temporal's workflow retry policy. @default none: its activities have their own */
   readonly retry?: RetryOptions;
   readonly options?: StartOptions;
@@ -96,6 +110,8 @@ export interface WorkflowRoute<W = unknown> extends RouteBase {
 export interface ActivityRoute<A = unknown> extends RouteBase {
   readonly activity: NameIn<A>;
   readonly workflow?: never;
+  readonly signal?: never;
+  readonly update?: never;
   readonly retry?: RetryOptions;
   /** How long one call may take. @default 60000 */
   readonly startToCloseTimeoutMs?: number;
@@ -106,7 +122,37 @@ export interface ActivityRoute<A = unknown> extends RouteBase {
   readonly options?: Omit<StartOptions, 'taskQueue'>;
 }
 
-export type Route<W = unknown, A = unknown> = WorkflowRoute<W> | ActivityRoute<A>;
+/** What signal and update routes have in common. Neither may be delayed: it would hold its target's later events. */
+interface TargetRouteBase<W = unknown> extends Omit<RouteBase, 'notBefore'> {
+  readonly workflow?: never;
+  readonly activity?: never;
+  readonly notBefore?: never;
+  /** Whom it goes to: a JSON pointer into the event, or a function. The ID is taken verbatim, without `idPrefix`. */
+  readonly workflowId: string | ((event: any, record: RecordInfo) => string | number | null | undefined);
+  /** The workflow that is started with it, with `(event, record)`, where there is none. @default none */
+  readonly start?: NameIn<W>;
+  /** Without `start`: how long a workflow that is missing is waited for. @default 60000 */
+  readonly waitForWorkflowMs?: number;
+  /** What happens where the workflow has closed; `'startNew'` needs `start`. @default 'deadLetter' */
+  readonly onClosed?: 'deadLetter' | 'startNew';
+  /** Of what `start` starts. */
+  readonly options?: Omit<StartOptions, 'searchAttributes'>;
+}
+
+/** Sends the signal, with `(event, record)`, to a workflow that already runs. */
+export interface SignalRoute<W = unknown> extends TargetRouteBase<W> {
+  readonly signal: string;
+  readonly update?: never;
+}
+
+/** Sends the update, with `(event, record)`, to a workflow that already runs, and waits for its result. */
+export interface UpdateRoute<W = unknown> extends TargetRouteBase<W> {
+  readonly update: string;
+  readonly signal?: never;
+}
+
+export type Route<W = unknown, A = unknown> =
+  WorkflowRoute<W> | ActivityRoute<A> | SignalRoute<W> | UpdateRoute<W>;
 
 export interface KafkaOptions {
   /** `host:port`. The environment variable `KAFKA_BROKERS` (comma separated) overrides it. */

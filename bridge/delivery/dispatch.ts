@@ -19,7 +19,8 @@ export function createDispatch(mapper: RecordMapper, port: TemporalPort, scope: 
       };
     }
     const mapped = await mapper.map(source, decision?.action === 'startAs' ? { key: decision.key } : {});
-    if (mapped.kind === 'filtered') return { outcome: 'filtered', workflowId: null, runId: null };
+    if (mapped.kind === 'filtered' || mapped.kind === 'expired')
+      return { outcome: mapped.kind, workflowId: null, runId: null };
     if (mapped.kind === 'quarantine') return { refused: mapped.message, reason: mapped.reason };
     try {
       const start = await startRecord(port, mapped, scope, Date.now());

@@ -1,10 +1,12 @@
-import { ACTIVITY_ROUTE_WORKFLOW, ownTaskQueue, type RecordMemo } from '../../workflows/contract.js';
+import type { RecordMemo } from '../../workflows/contract.js';
+import { isToTarget } from '../config/resolved.js';
 import type { DeliverableRecord } from '../intake/mapped-record.js';
 import type { ResolvedConfig } from '../config/resolved.js';
-import type { Priority } from '../config/types.js';
+import type { Priority, StartOptions } from '../config/types.js';
 import { keyHash, parseRequestId, recordWorkflowId, startRequestId, type IdScope } from '../temporal/ids.js';
 import type { StartRequest, TemporalPort } from '../temporal/temporal-port.js';
 import { meaningOfTakenId } from './outcomes.js';
+import { executionOf, timeoutsOf } from './record-execution.js';
 import { summaryOf } from './summary.js';
 
 /** What a start needs to know of the configuration. */
@@ -38,7 +40,8 @@ const TASK_PRIORITY: Readonly<Record<Priority, number>> = { high: 1, medium: 3, 
 export function startRequestOf(record: DeliverableRecord, scope: StartScope, nowMs: number): StartRequest {
   const { source, route, key } = record;
   const { target } = route;
-  const options = target.options;
+  // On a signal or update route they are those of the workflow that it may start.
+  const options: StartOptions = isToTarget(target) ? {} : target.options;
   const memo: RecordMemo & { valueHash: string } = {
     subscription: scope.name,
     route: route.id,
@@ -53,11 +56,7 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
   return {
     workflowId: recordWorkflowId(scope, route.id, key, source),
     requestId: startRequestId(scope.name, route.id, source, source.value),
-    workflowType: target.kind === 'workflow' ? target.workflow : ACTIVITY_ROUTE_WORKFLOW,
-    taskQueue:
-      target.kind === 'workflow' ? (options.taskQueue ?? scope.taskQueue) : ownTaskQueue(scope.taskQueue),
-    args:
-      target.kind === 'workflow' ? [record.event, record.info] : [record.event, record.info, target.activity],
+    ...executionOf(record, scope),
     memo: { ...options.memo, ...memo },
     labels: {
       record: `${source.topic}/${source.partition}/${source.offset}`,
@@ -69,14 +68,9 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
     ...(options.searchAttributes === undefined
       ? {}
       : { searchAttributes: options.searchAttributes.getAll() }),
-    ...(options.workflowExecutionTimeout === undefined
-      ? {}
-      : { workflowExecutionTimeout: options.workflowExecutionTimeout }),
-    ...(options.workflowRunTimeout === undefined ? {} : { workflowRunTimeout: options.workflowRunTimeout }),
-    ...(options.workflowTaskTimeout === undefined
-      ? {}
-      : { workflowTaskTimeout: options.workflowTaskTimeout }),
+    ...timeoutsOf(options),
     ...(target.kind === 'workflow' && target.retry !== undefined ? { retry: target.retry } : {}),
+    ...((record.notBeforeMs ?? 0) > nowMs ? { startDelayMs: record.notBeforeMs! - nowMs } : {}),
     ...(record.priority === 'medium' ? {} : { priority: { priorityKey: TASK_PRIORITY[record.priority] } }),
   };
 }

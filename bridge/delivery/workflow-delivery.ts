@@ -20,7 +20,7 @@ export interface WorkflowDeliveryOptions {
   readonly keptUntil: (topic: string, timestampMs: number) => Promise<string | undefined>;
   /** A record can be neither started nor quarantined, and is tried again. */
   readonly onStuck?: (fault: TemporalFault) => void;
-  /** An execution began. */
+  /** An execution began, and its task waits for a worker now. */
   readonly onStarted?: () => void;
   readonly now?: () => number;
 }
@@ -75,6 +75,8 @@ export class WorkflowDelivery implements Delivery {
     switch (record.kind) {
       case 'filtered':
         return Promise.resolve({ outcome: 'filtered' });
+      case 'expired':
+        return Promise.resolve({ outcome: 'expired', message: record.message });
       case 'quarantine':
         return this.#quarantine(record, record.reason, record.message, 'quarantined', signal);
       case 'deliver':
@@ -108,7 +110,8 @@ export class WorkflowDelivery implements Delivery {
       if (outcome === 'conflict' || outcome === 'foreign') {
         return this.#quarantine(record, outcome, message, outcome, signal);
       }
-      if (outcome === 'started') this.#options.onStarted?.();
+      // A delayed one weighs on nobody until it is due.
+      if (outcome === 'started' && !((record.notBeforeMs ?? 0) > this.#now())) this.#options.onStarted?.();
       return { outcome, workflowId, runId, message };
     }
   }

@@ -20,6 +20,12 @@ export interface DeliverableRecord {
   readonly info: RecordInfo;
   readonly key: RecordKey;
   readonly priority: Priority;
+  /** Epoch milliseconds: its execution begins then, and not before. `undefined`: at once. */
+  readonly notBeforeMs: number | undefined;
+  /** The workflow that it is sent to, on a signal or update route. */
+  readonly targetId: string | undefined;
+  /** Which handling on purpose it is (`ktb reprocess`): what was delivered before must not hide it. */
+  readonly generation?: number;
 }
 
 /** A record that no handler should see, with the reason; it becomes a quarantine workflow. */
@@ -39,4 +45,12 @@ export interface FilteredRecord {
   readonly route: ResolvedRoute | undefined;
 }
 
-export type MappedRecord = DeliverableRecord | PoisonRecord | FilteredRecord;
+/** A record that came later than its route's `maxAgeMs` allows. */
+export interface ExpiredRecord {
+  readonly kind: 'expired';
+  readonly source: SourceRecord;
+  readonly route: ResolvedRoute;
+  readonly message: string;
+}
+
+export type MappedRecord = DeliverableRecord | PoisonRecord | FilteredRecord | ExpiredRecord;

@@ -87,7 +87,7 @@ export class PartitionLane {
     if (mapped === undefined) return;
     const scope = { topic: record.topic, routeId: mapped.route?.id };
     const hold = this.#stages.holds.holdOf(scope);
-    if (hold && mapped.kind !== 'filtered') {
+    if (hold && mapped.kind !== 'filtered' && mapped.kind !== 'expired') {
       // Its route may be another one after the wait: it is mapped again then.
       this.#blockedBy = hold.message;
       this.putBack(record);

@@ -7,6 +7,8 @@ import type { SourceRecord } from '../record.js';
 import { cloudEventOf, isStructuredCloudEvent } from './decoders/cloudevents.js';
 import { DecoderPool } from './decoders/index.js';
 import type { Decoder } from './decoders/index.js';
+import { createDueTimeReader, tooOldMessage } from './due-time.js';
+import type { DueTimeReader } from './due-time.js';
 import { EventReader } from './event-reader.js';
 import { headerText } from './header-text.js';
 import { createKeyReader, headerKey, isPromise, keyResult } from './idempotency-key.js';
@@ -15,6 +17,8 @@ import { compilePointer } from './json-pointer.js';
 import type { JsonPointer } from './json-pointer.js';
 import type { MappedRecord, RecordKey } from './mapped-record.js';
 import { oneLine, thrownText } from './one-line.js';
+import { createTargetReader } from './target-id.js';
+import type { TargetReader } from './target-id.js';
 
 const EVENT_TYPE_HEADER = 'event-type';
 const PRIORITY_HEADER = 'priority';
@@ -36,13 +40,18 @@ interface PreparedRoute {
   readonly decoder: Decoder;
   readonly typePointer: JsonPointer | undefined;
   readonly readKey: KeyReader;
+  readonly readDueTime: DueTimeReader;
+  readonly readTarget: TargetReader;
 }
 
 /** A route's event type for a record, or why the record that would have told it can't be read. */
 type TypeResult =
   { readonly ok: true; readonly type: string | undefined } | { readonly ok: false; readonly message: string };
 
-export function createRecordMapper(config: Pick<ResolvedConfig, 'routes' | 'onUnrouted'>): RecordMapper {
+export function createRecordMapper(
+  config: Pick<ResolvedConfig, 'routes' | 'onUnrouted'>,
+  now: () => number = Date.now,
+): RecordMapper {
   const decoders = new DecoderPool();
   const routes = config.routes.map((route): PreparedRoute => ({
     route,
@@ -50,6 +59,8 @@ export function createRecordMapper(config: Pick<ResolvedConfig, 'routes' | 'onUn
     decoder: decoders.decoderOf(route.decoder),
     typePointer: route.eventTypeFrom === undefined ? undefined : compilePointer(route.eventTypeFrom),
     readKey: createKeyReader(route),
+    readDueTime: createDueTimeReader(route),
+    readTarget: createTargetReader(route),
   }));
 
   return {
@@ -65,7 +76,7 @@ export function createRecordMapper(config: Pick<ResolvedConfig, 'routes' | 'onUn
         if (eventTypes !== undefined && (found.type === undefined || !eventTypes.has(found.type))) continue;
         const read = await events.read(prepared.decoder);
         if (!read.ok) return quarantine(record, undefined, 'undecodable', read.message);
-        return take(prepared, record, read.event, found.type, decided.key);
+        return take(prepared, record, read.event, found.type, now(), decided.key);
       }
       if (config.onUnrouted === 'ignore') return { kind: 'filtered', source: record, route: undefined };
       return quarantine(
@@ -111,6 +122,7 @@ function take(
   record: SourceRecord,
   event: unknown,
   type: string | undefined,
+  nowMs: number,
   decidedKey: string | undefined,
 ): MappedRecord {
   const { route } = prepared;
@@ -126,6 +138,15 @@ function take(
   if (verdict === false) return { kind: 'filtered', source: record, route };
   if (typeof verdict === 'string') return quarantine(record, route, 'rejected', verdict);
 
+  const due = prepared.readDueTime(record, event, info, nowMs);
+  if (!due.ok) return quarantine(record, route, 'invalid-delay', due.message);
+  const tooOld = tooOldMessage(record, route, due.at, nowMs);
+  if (tooOld !== undefined) {
+    return route.onExpired === 'quarantine'
+      ? quarantine(record, route, 'expired', tooOld)
+      : { kind: 'expired', source: record, route, message: tooOld };
+  }
+
   if (given.kind === 'invalid') return quarantine(record, route, 'invalid-key', given.message);
   if (given.kind === 'missing' && route.missingKey === 'quarantine') {
     return quarantine(
@@ -135,8 +156,20 @@ function take(
       `Expected an idempotency key (${keyPlaces(route)}), got none`,
     );
   }
+  const target = prepared.readTarget(event, info);
+  if (!target.ok) return quarantine(record, route, 'invalid-target', target.message);
   const key: RecordKey = given.kind === 'key' ? given.key : { source: 'coordinates', text: undefined };
-  return { kind: 'deliver', source: record, route, event, info, key, priority: priorityOf(record, route) };
+  return {
+    kind: 'deliver',
+    source: record,
+    route,
+    event,
+    info,
+    key,
+    priority: priorityOf(record, route),
+    notBeforeMs: due.at,
+    targetId: target.id,
+  };
 }
 
 /** Whether the record passes, or what is wrong with the filter. What is neither true nor false decides nothing. */

@@ -128,7 +128,7 @@ function againOf(mapped: MappedRecord, generation: number): MappedRecord {
   // A key of its own for each route, where the record has none.
   const key: DeliverableRecord['key'] =
     mapped.key.source === 'coordinates' ? { source: 'route', text } : { source: mapped.key.source, text };
-  return { ...mapped, key, info: { ...mapped.info, idempotencyKey: text } };
+  return { ...mapped, key, generation, info: { ...mapped.info, idempotencyKey: text } };
 }
 
 function placeOf(source: SourceRecord): string {

@@ -80,6 +80,18 @@ export function startRequestId(name: string, routeId: string, at: Coordinates, v
   return `v1:${ofValue}:${hash(64, coordinatesText(at))}:${hash(64, name)}:${hash(64, routeId)}`;
 }
 
+/** What a record's signal or update bears: the request ID of its start, marked, since what it starts is not the record's. */
+export function deliveryRequestId(
+  name: string,
+  routeId: string,
+  at: Coordinates,
+  value: Buffer | null,
+  generation?: number,
+): string {
+  const again = generation === undefined ? '' : `:g${generation}`;
+  return `to:${startRequestId(name, routeId, at, value)}${again}`;
+}
+
 /** Undefined where the request ID isn't ours: the user's own start, or a Reset's. */
 export function parseRequestId(requestId: string): RequestIdParts | undefined {
   const match = /^v1:([0-9a-f]{32}):([0-9a-f]{16}):([0-9a-f]{16}):([0-9a-f]{16})$/.exec(requestId);

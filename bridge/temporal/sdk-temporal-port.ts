@@ -17,6 +17,8 @@ import { faultOf } from './faults.js';
 import { boundedId } from './ids.js';
 import { IdTaken, REQUEST_ID, StartingClient } from './starting-client.js';
 import { temporal } from './proto.js';
+import { TargetCalls } from './target-calls.js';
+import type { TargetPort } from './target-port.js';
 import type {
   Backlog,
   Capabilities,
@@ -72,6 +74,7 @@ export class SdkTemporalPort implements TemporalPort {
   readonly #namespace: string;
   readonly #callTimeoutMs: number;
   readonly #ttlMs: number;
+  readonly #targets: TargetCalls;
   #known: { readonly capabilities: Capabilities; readonly until: number } | undefined;
 
   constructor(config: ResolvedConfig['temporal'], options: SdkTemporalPortOptions = {}) {
@@ -84,11 +87,19 @@ export class SdkTemporalPort implements TemporalPort {
     this.#namespace = config.namespace;
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
     this.#ttlMs = options.capabilitiesTtlMs ?? 60_000;
+    const identity = `ktb@${hostname()}:${process.pid}`;
     this.#client = new StartingClient({
       connection: this.#connection,
       namespace: config.namespace,
-      identity: `ktb@${hostname()}:${process.pid}`,
+      identity,
       ...(config.dataConverter === undefined ? {} : { dataConverter: config.dataConverter }),
+    });
+    this.#targets = new TargetCalls({
+      connection: this.#connection,
+      namespace: config.namespace,
+      identity,
+      dataConverter: config.dataConverter,
+      callTimeoutMs: this.#callTimeoutMs,
     });
   }
 
@@ -185,6 +196,30 @@ export class SdkTemporalPort implements TemporalPort {
     }
   }
 
+  send(...call: Parameters<TargetPort['send']>) {
+    return this.#targets.send(...call);
+  }
+
+  sendWithStart(...call: Parameters<TargetPort['sendWithStart']>) {
+    return this.#targets.sendWithStart(...call);
+  }
+
+  hasReceived(...call: Parameters<TargetPort['hasReceived']>) {
+    return this.#targets.hasReceived(...call);
+  }
+
+  runsSince(...call: Parameters<TargetPort['runsSince']>) {
+    return this.#targets.runsSince(...call);
+  }
+
+  awaitClosed(...call: Parameters<TargetPort['awaitClosed']>) {
+    return this.#targets.awaitClosed(...call);
+  }
+
+  noteProgress(...call: Parameters<TargetPort['noteProgress']>) {
+    return this.#targets.noteProgress(...call);
+  }
+
   async close(): Promise<void> {
     await this.#connection.close();
   }
@@ -232,6 +267,7 @@ function startOptions(request: StartRequest, known: ReadonlySet<string>) {
     ...(request.workflowTaskTimeout === undefined
       ? {}
       : { workflowTaskTimeout: request.workflowTaskTimeout }),
+    ...(request.startDelayMs === undefined ? {} : { startDelay: request.startDelayMs }),
     ...(request.retry === undefined ? {} : { retry: retryPolicy(request.retry) }),
     ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(request.summary === undefined ? {} : { staticSummary: request.summary }),

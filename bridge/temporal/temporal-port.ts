@@ -1,12 +1,13 @@
 import type { DescribedExecution } from './describe.js';
 import type { Priority as TaskPriority, SearchAttributePair, Duration } from '@temporalio/common';
 import type { RetryShape } from '../../workflows/contract.js';
+import type { TargetPort } from './target-port.js';
 
 /**
  * Everything that this package asks of Temporal's service passes here. Adapters: `SdkTemporalPort` (the real server)
  * and, in tests, a double; one contract test runs against both.
  */
-export interface TemporalPort {
+export interface TemporalPort extends TargetPort {
   /**
    * Starts an execution unless its ID is taken. Idempotent by request ID: the same one meets its own execution again,
    * also a closed one.
@@ -39,6 +40,8 @@ export interface StartRequest {
   readonly workflowRunTimeout?: Duration;
   readonly workflowTaskTimeout?: Duration;
   readonly retry?: RetryShape;
+  /** The first workflow task waits so long. */
+  readonly startDelayMs?: number;
   readonly priority?: TaskPriority;
   /** One line for the execution's page in the UI; left out where the server would find it too large. */
   readonly summary?: string;

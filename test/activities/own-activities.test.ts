@@ -24,8 +24,10 @@ const INPUT: QuarantineInput = {
   raw: { key: null, value: 'ew==', headers: {} },
 };
 
+const notAsked = () => Promise.reject(new Error('not asked'));
+
 function dispatchBy(dispatch: Dispatch, input = INPUT): Promise<unknown> {
-  const activities = createOwnActivities({ dispatch, history: async () => [] });
+  const activities = createOwnActivities({ dispatch, deliver: notAsked, history: async () => [] });
   return new MockActivityEnvironment({}, { logger: SILENT }).run(activities[DISPATCH_RECORD_ACTIVITY], input);
 }
 
@@ -74,7 +76,8 @@ test('where only the place was kept it fails at once, and says where and until w
 test('where a failure happened is looked up in the history of the asking run', async (t) => {
   const asked: string[][] = [];
   const activities = createOwnActivities({
-    dispatch: () => Promise.reject(new Error('not asked')),
+    dispatch: notAsked,
+    deliver: notAsked,
     history: async (workflowId, runId) => {
       asked.push([workflowId, runId]);
       return [

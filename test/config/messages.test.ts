@@ -95,12 +95,12 @@ const CASES: readonly (readonly [string, unknown, string])[] = [
   [
     'a route to nothing',
     route({ workflow: undefined }),
-    'Expected `routes[0]` to have exactly one of `workflow` and `activity`, got neither',
+    'Expected `routes[0]` to have exactly one of `workflow`, `activity`, `signal` and `update`, got none',
   ],
   [
     'a route to two',
     route({ activity: 'pay' }),
-    'Expected `routes[0]` to have exactly one of `workflow` and `activity`, got both',
+    'Expected `routes[0]` to have exactly one of `workflow`, `activity`, `signal` and `update`, got `workflow` and `activity`',
   ],
   [
     'an activity option on a workflow route',
@@ -116,6 +116,51 @@ const CASES: readonly (readonly [string, unknown, string])[] = [
     'a pointer without a slash',
     route({ key: 'orderId' }),
     'Expected `routes[0].key` to be a JSON pointer: empty, or beginning with \'/\', got "orderId"',
+  ],
+  [
+    'a route to a signal and an update',
+    route({ workflow: undefined, signal: 's', update: 'u', workflowId: '/id' }),
+    'Expected `routes[0]` to have exactly one of `workflow`, `activity`, `signal` and `update`, got `signal` and `update`',
+  ],
+  [
+    'a signal for nobody',
+    route({ workflow: undefined, signal: 's' }),
+    'Expected `routes[0].workflowId` to be a JSON pointer or a function, got undefined',
+  ],
+  [
+    "a signal's option on a workflow route",
+    route({ waitForWorkflowMs: 5 }),
+    'Expected `routes[0].waitForWorkflowMs` on a signal or update route only, got a workflow route',
+  ],
+  [
+    'retries of a signal',
+    route({ workflow: undefined, signal: 's', workflowId: '/id', retry: {} }),
+    'Expected `routes[0].retry` on a workflow or activity route only, got a signal route',
+  ],
+  [
+    'a delayed update',
+    route({ workflow: undefined, update: 'u', workflowId: '/id', notBefore: '/at' }),
+    'Expected `routes[0].notBefore` on a workflow or activity route only, got an update route',
+  ],
+  [
+    'a new start without one',
+    route({ workflow: undefined, signal: 's', workflowId: '/id', onClosed: 'startNew' }),
+    'Expected `routes[0].onClosed` to be \'deadLetter\' on a route without `start`, got "startNew"',
+  ],
+  [
+    'options of a start without one',
+    route({ workflow: undefined, signal: 's', workflowId: '/id', options: { taskQueue: 'q' } }),
+    'Expected `routes[0].options` on a route with `start`, got one without',
+  ],
+  [
+    "a target's ID that is no pointer",
+    route({ workflow: undefined, signal: 's', workflowId: 'orderId' }),
+    'Expected `routes[0].workflowId` to be a JSON pointer: empty, or beginning with \'/\', got "orderId"',
+  ],
+  [
+    'an age of nothing',
+    route({ maxAgeMs: 0 }),
+    'Expected `routes[0].maxAgeMs` to be a positive whole number of milliseconds, got 0',
   ],
   [
     'a pointer with a wrong escape',
@@ -292,6 +337,18 @@ test('a config that uses everything is taken, and is the object that was given',
         startToCloseTimeoutMs: 1,
         scheduleToCloseTimeoutMs: 1,
         heartbeatTimeoutMs: 1,
+        notBefore: '/at',
+        maxAgeMs: 30 * 86_400_000,
+        onExpired: 'quarantine',
+      },
+      { topic: 'c', signal: 's', workflowId: '/id', waitForWorkflowMs: 1 },
+      {
+        topic: 'd',
+        update: 'u',
+        workflowId: () => 'id',
+        start: 'w',
+        onClosed: 'startNew',
+        options: { taskQueue: 'q', memo: {} },
       },
     ],
   };

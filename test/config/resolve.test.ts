@@ -64,6 +64,32 @@ test('what is given stands, beside the defaults of its section', (t) => {
   t.is(resolve({ ...BASE, quarantineLimit: false }).quarantineLimit, undefined);
 });
 
+test('a signal and an update route have their defaults', (t) => {
+  const [signal, update] = resolve(
+    withRoutes(
+      { topic: 'a', signal: 's', workflowId: '/id' },
+      { topic: 'b', update: 'u', workflowId: '/id', start: 'w', onClosed: 'startNew', waitForWorkflowMs: 5 },
+    ),
+  ).routes;
+  t.deepEqual(signal!.target, {
+    kind: 'signal',
+    name: 's',
+    workflowId: '/id',
+    start: undefined,
+    waitForWorkflowMs: 60_000,
+    onClosed: 'deadLetter',
+    options: {},
+  });
+  t.like(update!.target, {
+    kind: 'update',
+    name: 'u',
+    start: 'w',
+    onClosed: 'startNew',
+    waitForWorkflowMs: 5,
+  });
+  t.like(signal, { notBefore: undefined, maxAgeMs: undefined, onExpired: 'count' });
+});
+
 test('a workflow route has no retries unless asked, an activity route has the default ones', (t) => {
   const [plain, retried, activity] = resolve(
     withRoutes(

@@ -20,9 +20,11 @@ test('a name that is exported is taken', (t) => {
     routes: [
       { topic: 'orders', workflow: 'fulfilOrder' },
       { topic: 'payments', activity: 'recordPayment', retry: { maximumAttempts: 5 } },
+      { topic: 'payments', signal: 'paid', workflowId: '/orderId', start: 'fulfilOrder' },
+      { topic: 'items', update: 'addItem', workflowId: (event: { id: string }) => event.id },
     ],
   });
-  t.is(config.routes.length, 2);
+  t.is(config.routes.length, 4);
 });
 
 test('a wrong name is a compile error', (t) => {
@@ -37,6 +39,10 @@ test('a wrong name is a compile error', (t) => {
       { topic: 'payments', activity: 'recordPayments' },
       // @ts-expect-error -- an activity's name is no workflow's
       { topic: 'payments', workflow: 'recordPayment' },
+      // @ts-expect-error -- no such workflow to start
+      { topic: 'payments', signal: 'paid', workflowId: '/orderId', start: 'fulfillOrder' },
+      // @ts-expect-error -- a signal for nobody
+      { topic: 'payments', signal: 'paid' },
       // @ts-expect-error -- a route starts one thing
       { topic: 'payments', workflow: 'fulfilOrder', activity: 'recordPayment' },
     ],

@@ -50,6 +50,14 @@ test('a record that a filter passes by is done', async (t) => {
   t.is(port.executions.size, 0);
 });
 
+test('a record that has become too old meanwhile is done, or refused as before', async (t) => {
+  const { dispatch, port } = setup([route({ maxAgeMs: 1000 })]);
+  t.deepEqual(await dispatch(inputOf(keyed())), { outcome: 'expired', workflowId: null, runId: null });
+  const visible = setup([route({ maxAgeMs: 1000, onExpired: 'quarantine' })]);
+  t.like(await visible.dispatch(inputOf(keyed())), { reason: 'expired' });
+  t.is(port.executions.size, 0);
+});
+
 test('a key that was taken: a duplicate is done, a conflict is refused unless the route says otherwise', async (t) => {
   const { dispatch, port } = setup();
   await dispatch(inputOf(keyed()));

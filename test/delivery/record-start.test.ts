@@ -33,6 +33,13 @@ test('an activity route starts our workflow on our queue, with the activity as t
   t.is(request.retry, undefined, "the handler's retries are the activity's");
 });
 
+test('a delay is what is left of it now; one that has passed is none', (t) => {
+  const record = deliverable({ notBeforeMs: NOW + 5_000 });
+  t.is(startRequestOf(record, SCOPE, NOW).startDelayMs, 5_000);
+  t.is(startRequestOf(record, SCOPE, NOW + 5_000).startDelayMs, undefined);
+  t.is(startRequestOf(deliverable(), SCOPE, NOW).startDelayMs, undefined);
+});
+
 test("a route's options go through, and its memo never covers the bridge's own fields", (t) => {
   const key = defineSearchAttributeKey('Region', SearchAttributeType.KEYWORD);
   const route = routeOf({

@@ -203,6 +203,20 @@ test('onStarted is told of what may put a task on a queue, and of nothing else',
   t.is(started, 1, 'a duplicate');
   await deliver(delivery, [poison({ source: { offset: 2n } })]);
   t.is(started, 2);
+  await deliver(delivery, [deliverable({ source: { offset: 3n }, notBeforeMs: Date.now() + 60_000 })]);
+  t.is(started, 2, 'a delayed one puts a task there when it is due');
+  await deliver(delivery, [deliverable({ source: { offset: 4n }, notBeforeMs: Date.now() - 60_000 })]);
+  t.is(started, 3);
+});
+
+test('an expired record is settled with the reason, and starts nothing', async (t) => {
+  const port = new TemporalDouble();
+  const { delivery } = workflowDelivery(port);
+  const { source, route } = deliverable();
+  const record: MappedRecord = { kind: 'expired', source, route, message: 'too old' };
+  const notes = await deliver(delivery, [record]);
+  t.deepEqual(notes.settlements.get(record), { outcome: 'expired', message: 'too old' });
+  t.is(port.calls.length, 0);
 });
 
 test.serial('a record that fails alone while others pass is quarantined', async (t) => {

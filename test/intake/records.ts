@@ -35,7 +35,7 @@ export function record(fields: RecordFields = {}): SourceRecord {
 }
 
 /** Maps with these routes; `others` are the rest of the config. */
-export function mapperOf(routes: readonly Route[], others: Partial<BridgeConfig> = {}) {
+export function mapperOf(routes: readonly Route[], others: Partial<BridgeConfig> = {}, now?: () => number) {
   const config: BridgeConfig = {
     name: 'orders',
     kafka: { brokers: ['localhost:9092'], groupId: 'orders' },
@@ -43,7 +43,7 @@ export function mapperOf(routes: readonly Route[], others: Partial<BridgeConfig>
     routes,
     ...others,
   };
-  return createRecordMapper(resolveConfig(config, { baseDir: '/', env: {} }));
+  return createRecordMapper(resolveConfig(config, { baseDir: '/', env: {} }), now);
 }
 
 export function mapOne(

@@ -4,7 +4,7 @@ import { loadConfig } from '../../bridge/config/load.js';
 import { Bridge } from '../../bridge/bridge.js';
 import { createLogger } from '../../bridge/observe/logger.js';
 import { SdkTemporalPort } from '../../bridge/temporal/sdk-temporal-port.js';
-import type { TemporalPort } from '../../bridge/temporal/temporal-port.js';
+import type { StartAnswer, StartRequest } from '../../bridge/temporal/temporal-port.js';
 import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import { countsOf, createScene, keyed, type Scene } from '../faults/scene.js';
 import { startTcpProxy } from '../faults/tcp-proxy.js';
@@ -208,20 +208,15 @@ test('9. poison in the middle, markers at the end: the commit waits until the qu
   await using scene = await createScene({ partitions: 1 });
   const { brokers } = scene.stack.kafka;
   const config = await loadConfig({ file: scene.project.configPath, env: {} });
-  const real = new SdkTemporalPort(config.temporal);
   let release = () => {};
   const gate = new Promise<void>((resolve) => (release = resolve));
-  const held: TemporalPort = {
-    start: async (request) => {
+  class Held extends SdkTemporalPort {
+    override async start(request: StartRequest): Promise<StartAnswer> {
       if (request.workflowType === QUARANTINE_WORKFLOW) await gate;
-      return real.start(request);
-    },
-    describe: (...args) => real.describe(...args),
-    history: (...args) => real.history(...args),
-    backlog: (queue) => real.backlog(queue),
-    capabilities: () => real.capabilities(),
-    close: () => real.close(),
-  };
+      return super.start(request);
+    }
+  }
+  const held = new Held(config.temporal);
   const producer = kafkaClient(brokers).producer({
     transactionalId: scene.name,
     maxInFlightRequests: 1,

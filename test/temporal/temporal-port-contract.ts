@@ -2,6 +2,7 @@ import type { TestFn } from 'ava';
 import { boundedId } from '../../bridge/temporal/ids.js';
 import type { StartRequest, TemporalPort } from '../../bridge/temporal/temporal-port.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
+import type { StartWithMessage, TargetMessage } from '../../bridge/temporal/target-port.js';
 import { unique } from '../helpers/stack.js';
 import { until } from '../helpers/until.js';
 
@@ -24,6 +25,28 @@ export function startRequest(fields: Partial<StartRequest> = {}): StartRequest {
     ...fields,
   };
 }
+
+/** A signal for a workflow. */
+export function signalTo(workflowId: string, fields: Partial<TargetMessage> = {}): TargetMessage {
+  return {
+    kind: 'signal',
+    name: 'paymentReceived',
+    workflowId,
+    requestId: unique('signal'),
+    args: [{ cents: 5 }, null],
+    ...fields,
+  };
+}
+
+const startWith = (fields: Partial<StartWithMessage> = {}): StartWithMessage => ({
+  workflowType: 'nobodyRunsThis',
+  taskQueue: unique('queue'),
+  args: [{ cents: 5 }, null],
+  afterClosed: false,
+  ...fields,
+});
+
+const { signal: never } = new AbortController();
 
 /** What every Temporal port promises: run against the real server and against the double. */
 export function temporalPortContract(test: TestFn, open: () => Promise<PortUnderTest>): void {
@@ -150,5 +173,105 @@ export function temporalPortContract(test: TestFn, open: () => Promise<PortUnder
       { eventId: 2, type: 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED' },
       { eventId: 3, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED' },
     ]);
+  });
+
+  test('a signal is in the history of the run that it was sent to, once for its request ID', async (t) => {
+    const { port } = await open();
+    const { workflowId, ...request } = startRequest();
+    const { runId } = await port.start({ ...request, workflowId });
+    const message = signalTo(workflowId);
+    t.false(await port.hasReceived(message, runId!));
+    const before = (await port.describe(workflowId))!.historyLength;
+    for (let count = 0; count < 3; count++)
+      t.deepEqual(await port.send(message, runId!), { kind: 'delivered', runId: runId! });
+    t.true(await port.hasReceived(message, runId!));
+    t.false(await port.hasReceived(signalTo(workflowId), runId!));
+    t.is((await port.describe(workflowId))!.historyLength, before + 1);
+  });
+
+  test('a run that is missing or closed takes no signal; one that it has taken it still knows', async (t) => {
+    const { port, terminate } = await open();
+    const request = startRequest();
+    const { workflowId } = request;
+    const nobody = '00000000-0000-4000-8000-000000000000';
+    t.deepEqual(await port.send(signalTo(workflowId), nobody), { kind: 'notTaken' });
+    t.false(await port.hasReceived(signalTo(workflowId), nobody));
+    const { runId } = await port.start(request);
+    const message = signalTo(workflowId);
+    await port.send(message, runId!);
+    await terminate(workflowId);
+    t.deepEqual(await port.send(signalTo(workflowId), runId!), { kind: 'notTaken' });
+    t.deepEqual(await port.send(message, runId!), { kind: 'delivered', runId: runId! });
+    t.true(await port.hasReceived(message, runId!));
+  });
+
+  test('a workflow is started with a signal, which is in its first run', async (t) => {
+    const { port } = await open();
+    const message = signalTo(unique('started'));
+    const answer = await port.sendWithStart(message, startWith());
+    const found = await port.describe(message.workflowId);
+    t.deepEqual(answer, { kind: 'delivered', runId: found!.runId });
+    t.like(found, { status: 'running', workflowType: 'nobodyRunsThis' });
+    t.true(await port.hasReceived(message, found!.firstRunId));
+    t.is((await port.send(message, found!.runId)).kind, 'delivered');
+  });
+
+  test('the runs of an ID since a time are found, and an odd ID breaks no query', async (t) => {
+    const { port, terminate } = await open();
+    const since = Date.now() - 1_000;
+    const message = signalTo(unique('started'));
+    const { workflowId } = message;
+    await port.sendWithStart(message, startWith());
+    await terminate(workflowId);
+    await port.sendWithStart(signalTo(workflowId), startWith({ afterClosed: true }));
+    const runs = await until(() => port.runsSince(workflowId, since), {
+      what: 'both runs',
+      accept: (seen) => seen.length === 2,
+    });
+    t.true(runs.includes((await port.describe(workflowId))!.runId));
+    t.deepEqual(await port.runsSince(workflowId, Date.now() + 60_000), []);
+    t.deepEqual(await port.runsSince(`${unique("it's")}"\\' OR WorkflowId != '`, since), []);
+  });
+
+  test('a start with a signal goes to a run that is there, and follows a closed one only if it may', async (t) => {
+    const { port, terminate } = await open();
+    const request = startRequest();
+    const { workflowId } = request;
+    const { runId } = await port.start(request);
+    const message = signalTo(workflowId);
+    const delivered = { kind: 'delivered', runId: runId! };
+    for (let count = 0; count < 2; count++)
+      t.deepEqual(await port.sendWithStart(message, startWith({ afterClosed: true })), delivered);
+    t.true(await port.hasReceived(message, runId!));
+    await terminate(workflowId);
+    const second = signalTo(workflowId);
+    t.deepEqual(await port.sendWithStart(second, startWith()), { kind: 'notTaken' });
+    const answer = await port.sendWithStart(second, startWith({ afterClosed: true }));
+    t.is(answer.kind, 'delivered');
+    const found = await port.describe(workflowId);
+    t.not(found?.runId, runId);
+    t.is(answer.kind === 'delivered' ? answer.runId : '', found!.runId);
+  });
+
+  test('a close is waited for: not yet, then closed; what is gone has closed', async (t) => {
+    const { port, terminate } = await open();
+    const request = startRequest();
+    const { runId } = await port.start(request);
+    t.false(await port.awaitClosed(request.workflowId, runId!, 3_000, never));
+    const waits = port.awaitClosed(request.workflowId, runId!, 20_000, never);
+    await terminate(request.workflowId);
+    t.true(await waits);
+    t.true(await port.awaitClosed(request.workflowId, runId!, 20_000, never));
+    t.true(await port.awaitClosed(unique('nobody'), '00000000-0000-4000-8000-000000000000', 20_000, never));
+  });
+
+  test('a wait for a close ends with its signal', async (t) => {
+    const { port } = await open();
+    const request = startRequest();
+    const { runId } = await port.start(request);
+    const abort = new AbortController();
+    const waits = port.awaitClosed(request.workflowId, runId!, 20_000, abort.signal);
+    abort.abort();
+    t.false(await waits);
   });
 }

@@ -18,7 +18,12 @@ interface Settling {
   readonly settle: () => void;
 }
 
-const OUTCOME = { deliver: 'done', quarantine: 'quarantined', filtered: 'filtered' } as const;
+const OUTCOME = {
+  deliver: 'done',
+  quarantine: 'quarantined',
+  filtered: 'filtered',
+  expired: 'expired',
+} as const;
 
 /**
  * The delivery that is not there yet: what is handed over in one turn becomes one batch, one execution. Its records are

@@ -30,7 +30,9 @@ export function routeOf(fields: Partial<Route> = {}): ResolvedRoute {
   const route = {
     id: 'placed',
     topic: 'orders',
-    ...('activity' in fields ? {} : { workflow: 'nobodyRunsThis' }),
+    ...('activity' in fields || 'signal' in fields || 'update' in fields
+      ? {}
+      : { workflow: 'nobodyRunsThis' }),
     ...fields,
   };
   const config = resolveConfig(
@@ -58,6 +60,8 @@ export interface DeliverableFields {
   readonly key?: string | null;
   readonly route?: ResolvedRoute;
   readonly event?: unknown;
+  readonly notBeforeMs?: number;
+  readonly targetId?: string;
 }
 
 const ROUTE = routeOf();
@@ -75,6 +79,8 @@ export function deliverable(fields: DeliverableFields = {}): DeliverableRecord {
     info: recordInfo(source, undefined, text ?? undefined),
     key,
     priority: 'medium',
+    notBeforeMs: fields.notBeforeMs,
+    targetId: fields.targetId,
   };
 }
 

@@ -9,11 +9,17 @@ import {
   type StartRequest,
   type TemporalPort,
 } from '../../../bridge/temporal/temporal-port.js';
+import type { MessageAnswer, StartWithMessage, TargetMessage } from '../../../bridge/temporal/target-port.js';
+import { delay } from '../../../bridge/timing.js';
 import { UnreliablePort } from './unreliable-port.js';
 
 interface Execution {
   readonly request: StartRequest;
   readonly runId: string;
+  /** The first of its chain, where it has continued as new. @default itself */
+  readonly firstRunId?: string;
+  /** Signals and updates, in the order of their coming. */
+  readonly received?: TargetMessage[];
   /** Of the start that holds the ID: after a Reset it isn't one of ours. */
   readonly requestId: string | undefined;
   readonly startedAt: number;
@@ -28,6 +34,8 @@ class MemoryTemporal implements TemporalPort {
   /** Whether a worker has polled lately. */
   polled = false;
   readonly executions = new Map<string, Execution>();
+  /** Runs that were continued as new, or followed by another start. */
+  readonly pastRuns: Execution[] = [];
   /** Tasks that wait, where they aren't one for each running execution. */
   readonly backlogs = new Map<string, number>();
   blobSizeLimitBytes = BLOB_LIMIT;
@@ -49,6 +57,7 @@ class MemoryTemporal implements TemporalPort {
       request: { ...request, memo: withoutNulls(copy(request.memo)), args: copy(request.args) },
       requestId: request.requestId,
       runId,
+      received: [],
       startedAt: Date.now(),
       status: 'running',
       closedAt: undefined,
@@ -56,13 +65,80 @@ class MemoryTemporal implements TemporalPort {
     return { kind: 'started', runId };
   }
 
+  /** The current run, or the one that is named. */
+  run(workflowId: string, runId?: string): Execution | undefined {
+    const current = this.executions.get(workflowId);
+    if (runId === undefined || current?.runId === runId) return current;
+    return this.pastRuns.find((one) => one.runId === runId && one.request.workflowId === workflowId);
+  }
+
+  async send(message: TargetMessage, runId: string): Promise<MessageAnswer> {
+    const found = this.run(message.workflowId, runId);
+    const known = found?.received?.some(({ requestId }) => requestId === message.requestId) ?? false;
+    if (!known && found?.status !== 'running') return { kind: 'notTaken' };
+    if (!known) found?.received?.push(copy(message));
+    return {
+      kind: 'delivered',
+      runId,
+      ...(message.kind === 'update' ? { result: `did ${message.name}` } : {}),
+    };
+  }
+
+  async sendWithStart(message: TargetMessage, start: StartWithMessage): Promise<MessageAnswer> {
+    const { workflowId, requestId } = message;
+    const holder = this.executions.get(workflowId);
+    if (holder?.status === 'running' && message.kind === 'signal') return this.send(message, holder.runId);
+    if (holder && (holder.status === 'running' || !start.afterClosed)) return { kind: 'notTaken' };
+    if (holder) {
+      this.pastRuns.push(holder);
+      this.executions.delete(workflowId);
+    }
+    const labels = { record: '', key: undefined, route: undefined, offset: 0n };
+    const { runId } = await this.start({ ...start, workflowId, requestId, memo: start.memo ?? {}, labels });
+    return this.send(message, runId!);
+  }
+
+  async hasReceived(message: TargetMessage, runId: string): Promise<boolean> {
+    const received = this.run(message.workflowId, runId)?.received ?? [];
+    return received.some(({ requestId }) => requestId === message.requestId);
+  }
+
+  async runsSince(workflowId: string, sinceMs: number): Promise<readonly string[]> {
+    return [...this.pastRuns, ...this.executions.values()]
+      .filter((one) => one.request.workflowId === workflowId && one.startedAt >= sinceMs)
+      .map(({ runId }) => runId);
+  }
+
+  async awaitClosed(
+    workflowId: string,
+    runId: string,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const status = this.run(workflowId, runId)?.status ?? 'unknown';
+      if (status !== 'running') return true;
+      if (signal.aborted || Date.now() >= deadline) return false;
+      await delay(2, signal);
+    }
+  }
+
+  /** By task token. */
+  readonly progress = new Map<string, unknown>();
+
+  async noteProgress(taskToken: Uint8Array, details: unknown): Promise<boolean> {
+    this.progress.set(Buffer.from(taskToken).toString(), copy(details));
+    return true;
+  }
+
   async describe(workflowId: string, runId?: string): Promise<DescribedExecution | undefined> {
-    const found = this.executions.get(workflowId);
-    if (!found || (runId !== undefined && runId !== found.runId)) return undefined;
+    const found = this.run(workflowId, runId);
+    if (!found) return undefined;
     return {
       workflowId,
       runId: found.runId,
-      firstRunId: found.runId,
+      firstRunId: found.firstRunId ?? found.runId,
       workflowType: found.request.workflowType,
       taskQueue: found.request.taskQueue,
       status: found.status,
@@ -141,6 +217,37 @@ export class TemporalDouble extends UnreliablePort {
     found.closedAt = Date.now();
   }
 
+  /** The target of signals goes on in another run. @returns its ID */
+  continueAsNew(workflowId: string): string {
+    const found = this.#memory.executions.get(workflowId);
+    if (!found) throw new Error(`Expected an execution ${workflowId}, got none`);
+    this.end(workflowId, 'continuedAsNew');
+    this.#memory.pastRuns.push(found);
+    const runId = randomUUID();
+    this.#memory.executions.set(workflowId, {
+      ...found,
+      runId,
+      firstRunId: found.firstRunId ?? found.runId,
+      requestId: randomUUID(),
+      received: [],
+      status: 'running',
+      closedAt: undefined,
+    });
+    return runId;
+  }
+
+  /** What a workflow has received, in all of its runs, in order. */
+  received(workflowId: string): readonly TargetMessage[] {
+    const past = this.#memory.pastRuns.filter((one) => one.request.workflowId === workflowId);
+    const current = this.#memory.executions.get(workflowId);
+    return [...past, ...(current ? [current] : [])].flatMap((one) => one.received ?? []);
+  }
+
+  /** What an activity's attempt has noted for the next one. */
+  progressOf(taskToken: Uint8Array): unknown {
+    return this.#memory.progress.get(Buffer.from(taskToken).toString());
+  }
+
   /** Retention has passed, or somebody has deleted it. */
   delete(workflowId: string): void {
     this.#memory.executions.delete(workflowId);
@@ -170,13 +277,13 @@ export class TemporalDouble extends UnreliablePort {
 }
 
 function eventsOf(execution: Execution): readonly HistoryEvent[] {
-  return [
-    { eventId: 1, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_STARTED' },
-    { eventId: 2, type: 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED' },
-    ...(execution.status === 'running'
-      ? []
-      : [{ eventId: 3, type: 'EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED' }]),
+  const types = [
+    'EVENT_TYPE_WORKFLOW_EXECUTION_STARTED',
+    'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED',
+    ...(execution.received ?? []).map(() => 'EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED'),
+    ...(execution.status === 'running' ? [] : ['EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED']),
   ];
+  return types.map((type, index) => ({ eventId: index + 1, type }));
 }
 
 /** What goes into Temporal is JSON. */

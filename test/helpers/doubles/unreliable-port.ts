@@ -8,8 +8,20 @@ import {
   type TemporalPort,
 } from '../../../bridge/temporal/temporal-port.js';
 import type { DescribedExecution } from '../../../bridge/temporal/describe.js';
+import type { MessageAnswer, StartWithMessage, TargetMessage } from '../../../bridge/temporal/target-port.js';
 
-export type PortCall = 'start' | 'describe' | 'history' | 'backlog' | 'capabilities';
+export type PortCall =
+  | 'start'
+  | 'describe'
+  | 'history'
+  | 'backlog'
+  | 'capabilities'
+  | 'send'
+  | 'sendWithStart'
+  | 'hasReceived'
+  | 'runsSince'
+  | 'awaitClosed'
+  | 'noteProgress';
 
 interface Failure {
   left: number;
@@ -94,6 +106,34 @@ export class UnreliablePort implements TemporalPort {
 
   capabilities(): Promise<Capabilities> {
     return this.#through('capabilities', '', () => this.#inner.capabilities());
+  }
+
+  send(message: TargetMessage, runId: string): Promise<MessageAnswer> {
+    return this.#through('send', message.workflowId, () => this.#inner.send(message, runId));
+  }
+
+  sendWithStart(message: TargetMessage, start: StartWithMessage): Promise<MessageAnswer> {
+    return this.#through('sendWithStart', message.workflowId, () =>
+      this.#inner.sendWithStart(message, start),
+    );
+  }
+
+  hasReceived(message: TargetMessage, runId: string): Promise<boolean> {
+    return this.#through('hasReceived', message.workflowId, () => this.#inner.hasReceived(message, runId));
+  }
+
+  runsSince(workflowId: string, sinceMs: number): Promise<readonly string[]> {
+    return this.#through('runsSince', workflowId, () => this.#inner.runsSince(workflowId, sinceMs));
+  }
+
+  awaitClosed(workflowId: string, runId: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    return this.#through('awaitClosed', workflowId, () =>
+      this.#inner.awaitClosed(workflowId, runId, timeoutMs, signal),
+    );
+  }
+
+  noteProgress(taskToken: Uint8Array, details: unknown): Promise<boolean> {
+    return this.#through('noteProgress', '', () => this.#inner.noteProgress(taskToken, details));
   }
 
   close(): Promise<void> {
