@@ -6,7 +6,7 @@ import type { ReplayOptions, ReplayPlan, ReplayProgress, ReplayReport } from '..
 import { withClient } from './client-command.js';
 import { configOption, jsonOption, logLevelOption, type ConfigFlags } from './command.js';
 import { filterFrom, filterOptions, type FilterFlags } from './failed-command.js';
-import { confirmed, keysFrom, paintedState, print, printJson, printTable, say } from './output.js';
+import { confirmed, keysFrom, oneLine, paintedState, print, printJson, printTable, say } from './output.js';
 import { positiveNumber } from './values.js';
 
 export interface ReplayFlags extends ConfigFlags {
@@ -55,7 +55,7 @@ Examples:
   ktb replay order-17 --wait
   ktb replay --reason "card service" --since 2h --dry-run
   ktb replay --route payments --rate 20 --yes
-  ktb failed --json | jq -r .key | ktb replay - --yes`,
+  ktb failed --json | jq -r .workflowId | ktb replay - --yes`,
     )
     .action(async (keys: string[], flags: ReplayFlags & FilterFlags) => {
       const selector = await selectorFrom(keys, flags);
@@ -174,7 +174,7 @@ function progressOf(): { onProgress: (progress: ReplayProgress) => void; end: ()
 
 function sayLeftOut({ entries }: ReplayPlan): void {
   for (const { letter, message } of entries.filter(({ readiness }) => readiness !== 'ready').slice(0, 20))
-    say(`Left out: ${letter.key ?? letter.workflowId}: ${message}`);
+    say(oneLine(`Left out: ${letter.key ?? letter.workflowId}: ${message}`));
 }
 
 function printJsonReport(report: ReplayReport): void {
@@ -196,7 +196,7 @@ function printJsonReport(report: ReplayReport): void {
 }
 
 function printReport(report: ReplayReport, flags: ReplayFlags): void {
-  for (const key of report.notFound) say(`No dead letter: ${key}`);
+  for (const key of report.notFound) say(oneLine(`No dead letter: ${key}`));
   if (report.entries.length === 0) return say('Nothing to replay.');
   if (!report.confirmed) {
     sayLeftOut(report);
@@ -219,6 +219,6 @@ function printReport(report: ReplayReport, flags: ReplayFlags): void {
   for (const { workflowId, state, reason } of report.replayed
     .filter((one) => one.reason !== undefined)
     .slice(0, 20))
-    print(`        ${workflowId}: ${state}: ${reason}`);
+    print(`        ${oneLine(`${workflowId}: ${state}: ${reason}`)}`);
   for (const job of report.jobs) say(`Job on the server: ${job}`);
 }

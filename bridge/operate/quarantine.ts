@@ -13,7 +13,7 @@ import {
 import { concurrently } from './concurrently.js';
 import type { OperateScope } from './dead-letters.js';
 import { reasonOfFailure } from './failure-reason.js';
-import { notedRecordOf } from './record-memo.js';
+import { notedRecordOf, type NotedRecord } from './record-memo.js';
 import { whoAmI } from './replay-run.js';
 import { resetPointOf } from './reset-point.js';
 import { oneOf, quoted } from './visibility-query.js';
@@ -178,7 +178,7 @@ export async function resolveQuarantined(
   action: ResolveAction,
   { why, who = whoAmI() }: ResolutionOptions,
 ): Promise<{ readonly workflowId: string; readonly runId: string }> {
-  const { runId, closedAt, status } = await quarantineExecution(port, scope, workflowId);
+  const { runId, closedAt, status, memo } = await quarantineExecution(port, scope, workflowId);
   const resolution: QuarantineResolution =
     action.action === 'replaceValue'
       ? { who, why, action: 'replaceValue', value: action.value.toString('base64') }
@@ -199,7 +199,7 @@ export async function resolveQuarantined(
     return { workflowId, runId };
   }
   const point = resetPointOf(await port.events(workflowId, runId), 'start');
-  if (!point) throw notPickedUp(workflowId);
+  if (!point) throw notPickedUp(workflowId, notedRecordOf(memo));
   const newRun = await port.reset({
     workflowId,
     runId,
@@ -213,10 +213,12 @@ export async function resolveQuarantined(
   return { workflowId, runId: newRun };
 }
 
-function notPickedUp(workflowId: string): BridgeError {
+/** It has ended all the same: somebody has terminated it. */
+function notPickedUp(workflowId: string, { topic, partition, offset }: NotedRecord): BridgeError {
   return new BridgeError(
     'KTB_TEMPORAL',
-    `No worker has picked up ${workflowId} yet: start one, it then goes on by itself`,
+    `No worker had picked up ${workflowId} when it ended, and the server resets no such execution: send the record again ` +
+      `(\`ktb reprocess ${topic} --partition ${partition} --from ${offset} --to ${BigInt(offset) + 1n} --generation 1\`)`,
   );
 }
 

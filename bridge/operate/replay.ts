@@ -7,7 +7,7 @@ import { delay } from '../timing.js';
 import { concurrently } from './concurrently.js';
 import type { DeadLetter } from './dead-letters.js';
 import { reasonOfFailure } from './failure-reason.js';
-import { runResets, type ResetProgress } from './replay-run.js';
+import { runResets, type ResetProgress, type ResetsRun } from './replay-run.js';
 import type { ReplayCase, ReplayVerdict } from './replay-check.js';
 import { prefixBefore, resetPointOf, type ReplayFrom } from './reset-point.js';
 
@@ -93,10 +93,12 @@ export async function replay(
   const plan = await planReplay(tools, letters, options);
   const nothing = { ...plan, notFound, jobs: [], replayed: [] };
   if (options.dryRun || plan.ready === 0) return { ...nothing, confirmed: false };
+  // What was looked at so far is no plan.
+  if (options.signal?.aborted) return { ...nothing, confirmed: false };
   if (options.confirm && !(await options.confirm(plan))) return { ...nothing, confirmed: false };
   const ready = plan.entries.filter(({ readiness }) => readiness === 'ready');
-  const { jobs, refused } = await runResets(tools.port, ready, options);
-  const replayed = await outcomesOf(tools.port, ready, refused, options);
+  const { jobs, refused, begun } = await runResets(tools.port, ready, options);
+  const replayed = await outcomesOf(tools.port, ready, { refused, begun }, options);
   return { ...plan, notFound, confirmed: true, jobs, replayed };
 }
 
@@ -181,14 +183,14 @@ function isOwn(workflowType: string): boolean {
 async function outcomesOf(
   port: OperatorPort,
   ready: readonly ReplayEntry[],
-  refused: ReadonlyMap<string, string>,
+  run: Pick<ResetsRun, 'refused' | 'begun'>,
   { waitMs = 0, signal, onProgress }: ReplayOptions,
 ): Promise<readonly ReplayedRecord[]> {
   const deadline = Date.now() + waitMs;
   const done = new Map<string, ReplayedRecord>();
   for (;;) {
     const open = ready.filter(({ letter }) => !done.has(letter.workflowId));
-    const looked = concurrently(open, ({ letter }) => outcomeOf(port, letter, refused));
+    const looked = concurrently(open, ({ letter }) => outcomeOf(port, letter, run));
     for await (const outcome of looked) {
       if (outcome.state !== 'running') done.set(outcome.workflowId, outcome);
     }
@@ -205,13 +207,22 @@ async function outcomesOf(
 async function outcomeOf(
   port: OperatorPort,
   { workflowId, runId }: DeadLetter,
-  refused: ReadonlyMap<string, string>,
+  { refused, begun }: Pick<ResetsRun, 'refused' | 'begun'>,
 ): Promise<ReplayedRecord> {
   const why = refused.get(workflowId);
   if (why !== undefined) return { workflowId, runId: undefined, state: 'not-reset', reason: why };
   const current = await port.inspect(workflowId);
-  if (!current || current.runId === runId)
-    return { workflowId, runId: undefined, state: 'not-reset', reason: 'The server made no new run of it' };
+  if (!current || current.runId === runId) {
+    const job = begun.get(workflowId);
+    return job === undefined
+      ? { workflowId, runId: undefined, state: 'not-reset', reason: 'The server made no new run of it' }
+      : {
+          workflowId,
+          runId: undefined,
+          state: 'running',
+          reason: `Job ${job} goes on with it on the server`,
+        };
+  }
   const closing = await port.closing(workflowId, current.runId);
   if (closing.kind === 'open')
     return { workflowId, runId: current.runId, state: 'running', reason: undefined };

@@ -289,8 +289,9 @@ const PENDING_STATES: readonly PendingActivity['state'][] = [
 
 function pendingOf(pending: api.api.workflow.v1.IPendingActivityInfo): PendingActivity {
   const { scheduledTime } = pending;
-  const nextAttemptAt =
-    pending.state === 1 && scheduledTime?.seconds ? Number(scheduledTime.seconds) * 1000 : undefined;
+  // Of the first attempt it is when the task was made, not when it will be.
+  const waits = pending.state === 1 && (pending.attempt ?? 1) > 1;
+  const nextAttemptAt = waits && scheduledTime?.seconds ? Number(scheduledTime.seconds) * 1000 : undefined;
   return {
     activityType: pending.activityType?.name ?? '',
     state: PENDING_STATES[pending.state ?? 0] ?? 'unknown',
