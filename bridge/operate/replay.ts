@@ -187,21 +187,21 @@ async function outcomesOf(
   { waitMs = 0, signal, onProgress }: ReplayOptions,
 ): Promise<readonly ReplayedRecord[]> {
   const deadline = Date.now() + waitMs;
-  const done = new Map<string, ReplayedRecord>();
+  const last = new Map<string, ReplayedRecord>();
   for (;;) {
-    const open = ready.filter(({ letter }) => !done.has(letter.workflowId));
-    const looked = concurrently(open, ({ letter }) => outcomeOf(port, letter, run));
-    for await (const outcome of looked) {
-      if (outcome.state !== 'running') done.set(outcome.workflowId, outcome);
+    const open = ready.filter(
+      ({ letter }) => (last.get(letter.workflowId)?.state ?? 'running') === 'running',
+    );
+    let running = 0;
+    for await (const outcome of concurrently(open, ({ letter }) => outcomeOf(port, letter, run))) {
+      last.set(outcome.workflowId, outcome);
+      if (outcome.state === 'running') running++;
     }
-    onProgress?.({ step: 'waiting', closed: done.size, total: ready.length });
-    if (done.size === ready.length || Date.now() >= deadline || signal?.aborted) break;
+    onProgress?.({ step: 'waiting', closed: ready.length - running, total: ready.length });
+    if (running === 0 || Date.now() >= deadline || signal?.aborted) break;
     await delay(1_000, signal);
   }
-  return ready.map(
-    ({ letter: { workflowId } }) =>
-      done.get(workflowId) ?? { workflowId, runId: undefined, state: 'running', reason: undefined },
-  );
+  return ready.map(({ letter }) => last.get(letter.workflowId)!);
 }
 
 async function outcomeOf(
