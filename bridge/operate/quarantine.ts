@@ -206,7 +206,7 @@ export async function resolveQuarantined(
     eventId: point.eventId,
     reason: `${who}: ${why}`,
     requestId: randomUUID(),
-    // An earlier decision did not help; this one stands alone.
+    // Earlier decisions may stand before the event and come along: the last one counts.
     reapply: 'none',
     thenSignal: { name: RESOLVE_SIGNAL, args: [resolution] },
   });
