@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { DispatchResult, QuarantineInput, QuarantineResolution } from '../workflows/contract.js';
+import type { DispatchResult, QuarantineInput, QuarantineDecision } from '../workflows/contract.js';
 
 /**
  * Maps a quarantined record again and starts it, with the configuration that this worker has now, and with another key or
@@ -9,13 +9,13 @@ import type { DispatchResult, QuarantineInput, QuarantineResolution } from '../w
  */
 export type Dispatch = (
   input: QuarantineInput,
-  resolution?: QuarantineResolution,
+  decision?: QuarantineDecision,
 ) => Promise<DispatchResult | { readonly refused: string; readonly reason: string }>;
 
-/** Behind the workflow's own arguments stands the call's {@link HandlerCall}; a resolution is known by its action. */
-export function resolutionIn(rest: readonly unknown[]): QuarantineResolution | undefined {
+/** Behind the workflow's own arguments stands the call's {@link HandlerCall}; a decision is known by its action. */
+export function decisionIn(rest: readonly unknown[]): QuarantineDecision | undefined {
   return rest.find(
-    (one): one is QuarantineResolution => typeof one === 'object' && one !== null && 'action' in one,
+    (one): one is QuarantineDecision => typeof one === 'object' && one !== null && 'action' in one,
   );
 }
 
@@ -23,16 +23,16 @@ export function resolutionIn(rest: readonly unknown[]): QuarantineResolution | u
 export async function dispatchRecord(
   input: QuarantineInput,
   dispatch: Dispatch,
-  resolution?: QuarantineResolution,
+  decision?: QuarantineDecision,
 ): Promise<DispatchResult> {
-  if (input.raw === null && resolution?.action !== 'replaceValue') {
+  if (input.raw === null && decision?.action !== 'replaceValue') {
     throw ApplicationFailure.nonRetryable(
       `${input.message} (only its place is kept here: ${input.topic}/${input.partition}/${input.offset}` +
         `${input.keptUntil === undefined ? '' : `; Kafka has it until ${input.keptUntil}`})`,
       `Ktb.${input.reason}`,
     );
   }
-  const result = await dispatch(input, resolution);
+  const result = await dispatch(input, decision);
   if ('refused' in result) throw ApplicationFailure.nonRetryable(result.refused, `Ktb.${result.reason}`);
   return result;
 }

@@ -5,7 +5,7 @@ import {
   FAILURE_ORIGIN_ACTIVITY,
   type QuarantineInput,
 } from '../workflows/contract.js';
-import { dispatchRecord, resolutionIn, type Dispatch } from './dispatch-record.js';
+import { dispatchRecord, decisionIn, type Dispatch } from './dispatch-record.js';
 import { happenedBeforeReset } from './failure-origin.js';
 
 export { MarkRun, type HandlerCall } from './mark-run.js';
@@ -19,7 +19,7 @@ export interface OwnActivityDependencies {
 export function createOwnActivities(dependencies: OwnActivityDependencies) {
   return {
     [DISPATCH_RECORD_ACTIVITY]: (input: QuarantineInput, ...rest: unknown[]) =>
-      dispatchRecord(input, dependencies.dispatch, resolutionIn(rest)),
+      dispatchRecord(input, dependencies.dispatch, decisionIn(rest)),
     [FAILURE_ORIGIN_ACTIVITY]: async (activityId: string) => {
       const { workflowExecution } = activityInfo();
       const { workflowId = '', runId = '' } = workflowExecution ?? {};

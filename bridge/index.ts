@@ -126,6 +126,6 @@ export type { HandlerCall } from '../activities/index.js';
 export type {
   QuarantineInput,
   QuarantineReason,
-  QuarantineResolution,
+  QuarantineDecision,
   RecordInfo,
 } from '../workflows/contract.js';

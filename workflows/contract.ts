@@ -94,11 +94,8 @@ export interface RawRecord {
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** The signal by which somebody decides about a record in quarantine; it comes with the Reset that sends it on. */
-export const RESOLVE_SIGNAL = 'ktbResolve';
-
-/** The argument of {@link RESOLVE_SIGNAL}: what shall become of the record, by whom and why. */
-export type QuarantineResolution = {
+/** The second argument of {@link QUARANTINE_WORKFLOW}: what shall become of the record, by whom and why. */
+export type QuarantineDecision = {
   readonly who: string;
   readonly why: string;
 } & (

@@ -1,7 +1,6 @@
 import { BridgeClient } from '../operate/bridge-client.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { createLogger } from '../observe/logger.js';
-import { installRuntime } from '../observe/temporal-runtime.js';
 import { TemporalFault } from '../temporal/temporal-port.js';
 import { BridgeError } from '../errors.js';
 import { configFrom, type ConfigFlags } from './command.js';
@@ -16,8 +15,6 @@ export async function withClient<T>(
 ): Promise<T> {
   const config = await configFrom(flags);
   const logger = createLogger({ name: 'ktb', level: flags.logLevel ?? 'silent' });
-  // The SDK would write its own lines between ours.
-  installRuntime(logger, flags.logLevel ?? 'silent');
   const interrupted = new AbortController();
   const onSignal = () => {
     if (interrupted.signal.aborted) process.exit(130);

@@ -150,10 +150,10 @@ function show(detail: QuarantinedDetail): void {
         ? `only its place${input.keptUntil === undefined ? '' : `; Kafka has it until ${input.keptUntil}`}`
         : undefined,
     ],
-    ...detail.decisions.map((one): [string, string] => [
+    [
       'decided',
-      `${one.action} by ${one.who}: ${one.why}`,
-    ]),
+      detail.decision && `${detail.decision.action} by ${detail.decision.who}: ${detail.decision.why}`,
+    ],
     ['workflow', detail.workflowId],
     ['link', detail.link],
   ];

@@ -48,7 +48,8 @@ export function replayCommand(): Command {
       `
 Each is reset in Temporal to the step that failed; steps that had finished do not run again. Before that its history up to
 there is replayed with the workflows of worker.workflowsPath: where changed code no longer fits, it is left out and said.
-From 100 on, a job on the server does the resets, and goes on when this command ends; its ID is printed.
+From 100 on, a job on the server does the resets, and goes on when this command ends; its ID is printed. It keeps no rate:
+with --rate this command sends them itself, and where it was interrupted it is just run again.
 Exit code 1 where one was not reset, or failed again while --wait watched.
 
 Examples:

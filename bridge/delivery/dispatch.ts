@@ -1,5 +1,5 @@
 import type { Dispatch } from '../../activities/index.js';
-import type { QuarantineInput, QuarantineResolution } from '../../workflows/contract.js';
+import type { QuarantineInput, QuarantineDecision } from '../../workflows/contract.js';
 import type { RecordMapper } from '../intake/record-mapper.js';
 import type { SourceRecord } from '../record.js';
 import type { TemporalPort } from '../temporal/temporal-port.js';
@@ -9,8 +9,8 @@ import { startRecord, type StartScope } from './record-start.js';
 
 /** What a quarantine workflow's activity does: the record's way once more, from its bytes, with today's configuration. */
 export function createDispatch(mapper: RecordMapper, port: TemporalPort, scope: StartScope): Dispatch {
-  return async (input, resolution) => {
-    const source = sourceOf(input, resolution);
+  return async (input, decision) => {
+    const source = sourceOf(input, decision);
     if (!source) return { refused: input.message, reason: input.reason };
     if (input.subscription !== scope.name) {
       return {
@@ -18,7 +18,7 @@ export function createDispatch(mapper: RecordMapper, port: TemporalPort, scope: 
         reason: 'rejected',
       };
     }
-    const mapped = await mapper.map(source, resolution?.action === 'startAs' ? { key: resolution.key } : {});
+    const mapped = await mapper.map(source, decision?.action === 'startAs' ? { key: decision.key } : {});
     if (mapped.kind === 'filtered') return { outcome: 'filtered', workflowId: null, runId: null };
     if (mapped.kind === 'quarantine') return { refused: mapped.message, reason: mapped.reason };
     try {
@@ -42,10 +42,10 @@ export function createDispatch(mapper: RecordMapper, port: TemporalPort, scope: 
 /** The record as it stood in the log; with another value, where somebody has given it one. */
 function sourceOf(
   input: QuarantineInput,
-  resolution: QuarantineResolution | undefined,
+  decision: QuarantineDecision | undefined,
 ): SourceRecord | undefined {
-  if (resolution?.action !== 'replaceValue') return recordOf(input);
+  if (decision?.action !== 'replaceValue') return recordOf(input);
   // Of a record that was too large only the place is known: it then has neither key nor headers.
   const source = recordOf({ ...input, raw: input.raw ?? { key: null, value: null, headers: {} } });
-  return source && { ...source, value: Buffer.from(resolution.value, 'base64') };
+  return source && { ...source, value: Buffer.from(decision.value, 'base64') };
 }

@@ -10,7 +10,8 @@ const LEAVE_MS = 1_000;
 export class KafkaAdmin {
   readonly #kafka: Kafka;
   readonly #groupId: string;
-  #admin: Admin | undefined;
+  /** One for questions that are asked at once: a second connection would never be closed. */
+  #admin: Promise<Admin> | undefined;
 
   constructor(kafka: Kafka, groupId: string) {
     this.#kafka = kafka;
@@ -88,17 +89,29 @@ export class KafkaAdmin {
   }
 
   async close(): Promise<void> {
-    const admin = this.#admin;
+    const connecting = this.#admin;
     this.#admin = undefined;
+    if (!connecting) return;
+    const admin = await within<Admin | undefined>(connecting, LEAVE_MS, () => undefined).catch(
+      () => undefined,
+    );
     if (admin) await within(admin.disconnect(), LEAVE_MS, () => undefined).catch(() => undefined);
   }
 
   async #connected(): Promise<Admin> {
-    if (this.#admin) return this.#admin;
+    this.#admin ??= this.#connect();
+    return this.#admin;
+  }
+
+  async #connect(): Promise<Admin> {
     const admin = this.#kafka.admin();
-    await admin.connect();
-    this.#admin = admin;
-    return admin;
+    try {
+      await admin.connect();
+      return admin;
+    } catch (error) {
+      this.#admin = undefined;
+      throw error;
+    }
   }
 
   /**

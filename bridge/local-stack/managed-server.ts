@@ -22,6 +22,8 @@ export interface ManagedServerOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** @default our own */
   readonly cwd?: string;
+  /** Whose process it is, for a server that refuses to run as root. @default ours */
+  readonly user?: { readonly uid: number; readonly gid: number };
   /** The ports of 127.0.0.1 that it listens on, by purpose. */
   readonly ports: Readonly<Record<string, number>>;
   /** Both outputs are appended to this file. */
@@ -115,12 +117,13 @@ export class ManagedServer {
   }
 
   #spawn(): Running {
-    const { command, args, cwd, env, logFile } = this.#options;
+    const { command, args, cwd, env, user, logFile } = this.#options;
     mkdirSync(dirname(logFile), { recursive: true });
     const log = openSync(logFile, 'a');
     try {
       const child = spawn(command, args, {
         cwd,
+        ...user,
         env: { ...process.env, ...env },
         // A file and no pipe: it holds whatever comes, and nobody has to read for the server to go on.
         stdio: ['ignore', log, log],

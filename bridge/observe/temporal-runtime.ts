@@ -1,4 +1,4 @@
-import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { messageOf } from '../errors.js';
 import { oneLine } from '../intake/one-line.js';
@@ -14,6 +14,8 @@ export function installRuntime(logger: Logger, level: ResolvedConfig['logLevel']
   try {
     Runtime.install({
       shutdownSignals: [],
+      // Its native part would write to stderr by itself, in a form of its own.
+      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN' }), forward: {} } },
       logger: new DefaultLogger(level === 'debug' ? 'DEBUG' : 'WARN', ({ level: at, message, meta }) => {
         logger[levels[at]](logFields(meta), message);
       }),

@@ -4,7 +4,7 @@ import { KafkaReader } from '../intake/kafka-reader.js';
 import { createRecordMapper, type RecordMapper } from '../intake/record-mapper.js';
 import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import { createLogger, type Logger } from '../observe/logger.js';
-import type { OperatorPort } from '../temporal/operator-port.js';
+import type { InspectedExecution, OperatorPort } from '../temporal/operator-port.js';
 import { SdkOperatorPort } from '../temporal/sdk-operator-port.js';
 import { SdkTemporalPort } from '../temporal/sdk-temporal-port.js';
 import type { TemporalPort } from '../temporal/temporal-port.js';
@@ -29,7 +29,7 @@ import {
 } from './quarantine.js';
 import { executionsOf, recordStatus, type RecordStatus } from './record-status.js';
 import { replay, type ReplayOptions, type ReplayReport } from './replay.js';
-import { replayPrefixes } from './replay-check.js';
+import type { ReplayCase, ReplayVerdict } from './replay-check.js';
 import {
   reprocess,
   type ReprocessOptions,
@@ -60,11 +60,12 @@ export class BridgeClient {
   readonly #temporal: TemporalPort;
   readonly #kafka: KafkaView;
   readonly #mapper: RecordMapper;
+  readonly #logger: Logger;
   #closing: Promise<void> | undefined;
 
   constructor(config: ResolvedConfig, options: BridgeClientOptions = {}) {
     this.#config = config;
-    const logger = options.logger ?? createLogger({ name: 'client', level: 'silent' });
+    const logger = (this.#logger = options.logger ?? createLogger({ name: 'client', level: 'silent' }));
     this.#operator = options.ports?.operator ?? new SdkOperatorPort(config.temporal);
     this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal);
     this.#kafka = options.ports?.kafka ?? new KafkaReader(config, logger);
@@ -126,11 +127,7 @@ export class BridgeClient {
       quarantinedRecord(this.#operator, this.#config, await this.#quarantineId(which)),
     /** Sends them through once more, as they are; a dead letter of the same key stays as it is. */
     retry: (which: readonly string[], options?: ReplayOptions): Promise<ReplayReport> =>
-      this.#replayKeys(
-        which,
-        { ...options, reapply: 'none' },
-        ({ workflowType }) => workflowType === QUARANTINE_WORKFLOW,
-      ),
+      this.#replayKeys(which, { ...options, reapply: 'none' }, inQuarantine),
     /** Decides about one: drop it, start it under another key, or replace its value. @throws BridgeError `KTB_USAGE` */
     resolve: async (
       which: string,
@@ -154,6 +151,12 @@ export class BridgeClient {
     await this.close();
   }
 
+  /** Loaded when it is needed: the SDK's worker is native code, and nothing else here needs it. */
+  async *#replayed(cases: AsyncIterable<ReplayCase>): AsyncIterable<ReplayVerdict> {
+    const { replayPrefixes } = await import('./replay-check.js');
+    yield* replayPrefixes(this.#config, cases, this.#logger);
+  }
+
   get #sources() {
     return {
       port: this.#operator,
@@ -166,7 +169,7 @@ export class BridgeClient {
   get #replayTools() {
     return {
       port: this.#operator,
-      check: (cases: Parameters<typeof replayPrefixes>[1]) => replayPrefixes(this.#config, cases),
+      check: (cases: AsyncIterable<ReplayCase>) => this.#replayed(cases),
       taskQueue: this.#config.temporal.taskQueue,
     };
   }
@@ -174,24 +177,20 @@ export class BridgeClient {
   #replayKeys(
     keys: readonly string[],
     options: ReplayOptions,
-    which: (letter: DeadLetter) => boolean = () => true,
+    pick: Choice = handledFirst,
   ): Promise<ReplayReport> {
     const notFound: string[] = [];
-    return replay(this.#replayTools, this.#lettersOf(keys, which, notFound), notFound, options);
+    return replay(this.#replayTools, this.#lettersOf(keys, pick, notFound), notFound, options);
   }
 
-  async *#lettersOf(
-    keys: readonly string[],
-    which: (letter: DeadLetter) => boolean,
-    notFound: string[],
-  ): AsyncIterable<DeadLetter> {
+  async *#lettersOf(keys: readonly string[], pick: Choice, notFound: string[]): AsyncIterable<DeadLetter> {
     // A key may mean several, and a list may name one twice: each is replayed once.
     const given = new Set<string>();
     for (const key of new Set(keys)) {
       let found = false;
-      for (const execution of await executionsOf(this.#sources, this.#config, key)) {
+      for (const execution of pick(await executionsOf(this.#sources, this.#config, key))) {
         const letter = await deadLetterOf(this.#operator, this.#config, execution);
-        if (!letter || !which(letter)) continue;
+        if (!letter) continue;
         found = true;
         if (given.has(letter.workflowId)) continue;
         given.add(letter.workflowId);
@@ -206,3 +205,15 @@ export class BridgeClient {
     return found.find(({ workflowType }) => workflowType === QUARANTINE_WORKFLOW)?.workflowId ?? which;
   }
 }
+
+/** Which of the executions that a key means are meant. */
+type Choice = (found: readonly InspectedExecution[]) => readonly InspectedExecution[];
+
+const inQuarantine: Choice = (found) =>
+  found.filter(({ workflowType }) => workflowType === QUARANTINE_WORKFLOW);
+
+/** A key that was handled may stand in quarantine too, as a conflict: that is another matter. */
+const handledFirst: Choice = (found) => {
+  const handled = found.filter(({ workflowType }) => workflowType !== QUARANTINE_WORKFLOW);
+  return handled.length > 0 ? handled : found;
+};

@@ -15,6 +15,7 @@ export interface DeadLetter {
   /** The idempotency key; null where coordinates stand in for it. */
   readonly key: string | null;
   readonly workflowType: string;
+  readonly taskQueue: string;
   readonly route: string;
   readonly topic: string;
   readonly partition: number;
@@ -126,6 +127,7 @@ export async function deadLetterOf(
     runId,
     key,
     workflowType: current.workflowType,
+    taskQueue: current.taskQueue,
     route,
     topic,
     partition,

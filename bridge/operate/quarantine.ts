@@ -1,21 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { taskQueuesOf } from '../config/task-queues.js';
 import { BridgeError } from '../errors.js';
 import { uiLink } from '../observe/ui-link.js';
 import type { InspectedExecution, ListedExecution, OperatorPort } from '../temporal/operator-port.js';
 import {
   QUARANTINE_WORKFLOW,
-  RESOLVE_SIGNAL,
   type QuarantineInput,
   type QuarantineReason,
-  type QuarantineResolution,
+  type QuarantineDecision,
 } from '../../workflows/contract.js';
 import { concurrently } from './concurrently.js';
 import type { OperateScope } from './dead-letters.js';
 import { reasonOfFailure } from './failure-reason.js';
-import { notedRecordOf, type NotedRecord } from './record-memo.js';
+import { notedRecordOf } from './record-memo.js';
 import { whoAmI } from './replay-run.js';
-import { resetPointOf } from './reset-point.js';
 import { oneOf, quoted } from './visibility-query.js';
 
 /** A record that could not be taken, and that waits for somebody. */
@@ -54,8 +51,8 @@ export interface QuarantineFilter {
 /** One of them, with all that is kept of the record. */
 export interface QuarantinedDetail extends QuarantinedRecord {
   readonly input: QuarantineInput;
-  /** What was decided about it, newest last. */
-  readonly decisions: readonly QuarantineResolution[];
+  /** What was decided about it. */
+  readonly decision: QuarantineDecision | undefined;
 }
 
 export type ResolveAction =
@@ -157,11 +154,11 @@ export async function quarantinedRecord(
   workflowId: string,
 ): Promise<QuarantinedDetail> {
   const current = await quarantineExecution(port, scope, workflowId);
-  const [input, decisions] = await port.inputAndSignals(workflowId, current.runId, RESOLVE_SIGNAL);
+  const [input, decision] = await port.input(workflowId, current.runId);
   return {
     ...(await recordOf(port, scope, current)),
-    input: input[0] as QuarantineInput,
-    decisions: decisions.map(([decision]) => decision as QuarantineResolution),
+    input: input as QuarantineInput,
+    decision: (decision ?? undefined) as QuarantineDecision | undefined,
   };
 }
 
@@ -178,8 +175,8 @@ export async function resolveQuarantined(
   action: ResolveAction,
   { why, who = whoAmI() }: ResolutionOptions,
 ): Promise<{ readonly workflowId: string; readonly runId: string }> {
-  const { runId, closedAt, status, memo } = await quarantineExecution(port, scope, workflowId);
-  const resolution: QuarantineResolution =
+  const { runId, status } = await quarantineExecution(port, scope, workflowId);
+  const decision: QuarantineDecision =
     action.action === 'replaceValue'
       ? { who, why, action: 'replaceValue', value: action.value.toString('base64') }
       : { who, why, ...action };
@@ -188,38 +185,8 @@ export async function resolveQuarantined(
       'KTB_USAGE',
       `Expected a record that waits in quarantine, got one that has gone through: ${workflowId}`,
     );
-  if (closedAt === undefined) {
-    await port.signal({
-      workflowId,
-      runId,
-      name: RESOLVE_SIGNAL,
-      args: [resolution],
-      requestId: randomUUID(),
-    });
-    return { workflowId, runId };
-  }
-  const point = resetPointOf(await port.events(workflowId, runId), 'start');
-  if (!point) throw notPickedUp(workflowId, notedRecordOf(memo));
-  const newRun = await port.reset({
-    workflowId,
-    runId,
-    eventId: point.eventId,
-    reason: `${who}: ${why}`,
-    requestId: randomUUID(),
-    // Earlier decisions may stand before the event and come along: the last one counts.
-    reapply: 'none',
-    thenSignal: { name: RESOLVE_SIGNAL, args: [resolution] },
-  });
-  return { workflowId, runId: newRun };
-}
-
-/** It has ended all the same: somebody has terminated it. */
-function notPickedUp(workflowId: string, { topic, partition, offset }: NotedRecord): BridgeError {
-  return new BridgeError(
-    'KTB_TEMPORAL',
-    `No worker had picked up ${workflowId} when it ended, and the server resets no such execution: send the record again ` +
-      `(\`ktb reprocess ${topic} --partition ${partition} --from ${offset} --to ${BigInt(offset) + 1n} --generation 1\`)`,
-  );
+  const [input] = await port.input(workflowId, runId);
+  return { workflowId, runId: await port.startAgain(workflowId, runId, [input, decision]) };
 }
 
 async function quarantineExecution(

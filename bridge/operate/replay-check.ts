@@ -2,6 +2,8 @@ import { Worker, type ReplayWorkerOptions } from '@temporalio/worker';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { messageOf } from '../errors.js';
 import { oneLine } from '../intake/one-line.js';
+import type { Logger } from '../observe/logger.js';
+import { installRuntime } from '../observe/temporal-runtime.js';
 import type { History } from '../temporal/operator-port.js';
 
 /** One history to be tried: the part of it that a worker has seen when it goes on from the Reset. */
@@ -19,8 +21,11 @@ export type ReplayVerdict = { readonly workflowId: string; readonly mismatch: st
  */
 export async function* replayPrefixes(
   config: Pick<ResolvedConfig, 'worker' | 'temporal'>,
-  cases: AsyncIterable<ReplayCase> | Iterable<ReplayCase>,
+  cases: AsyncIterable<ReplayCase>,
+  logger: Logger,
 ): AsyncIterable<ReplayVerdict> {
+  // The SDK would write lines of its own between ours.
+  installRuntime(logger, 'silent');
   const { workflowsPath, options } = config.worker;
   if (workflowsPath === undefined && options.workflowBundle === undefined) return;
   const replayOptions: ReplayWorkerOptions = {

@@ -18,7 +18,10 @@ export interface ReplayOptions {
   readonly check?: boolean;
   /** Which events after the reset point are kept: signals, updates. @default 'all' */
   readonly reapply?: Reapply;
-  /** Resets in a second. @default as fast as the server takes them */
+  /**
+   * Resets in a second, sent from here one by one: jobs on the server keep no rate.
+   * @default as fast as the server takes them, by its jobs where there are many
+   */
   readonly perSecond?: number;
   /** Who and why: it stands in the history of each. */
   readonly why?: string;
@@ -123,13 +126,14 @@ async function planReplay(
   );
   for await (const { letter, own, point } of planned) {
     options.onProgress?.({ step: 'looking', count: ++count });
-    // With nothing before the event, any code fits.
-    if (point && point.tasksBefore > 0 && !own && options.check !== false)
+    // With nothing before the event any code fits, and the workflows of another queue are not in our bundle.
+    const checkable = !own && letter.taskQueue === taskQueue && options.check !== false;
+    if (checkable && point && point.tasksBefore > 0)
       toCheck.push({ index: entries.length, eventId: point.eventId });
     entries.push(
       point
         ? { letter, eventId: point.eventId, readiness: 'ready', message: undefined }
-        : await notPickedUp(port, letter, taskQueue),
+        : await notPickedUp(port, letter),
     );
   }
   const byId = new Map(toCheck.map((one) => [entries[one.index]!.letter.workflowId, one.index]));
@@ -161,15 +165,14 @@ async function* casesOf(
   }
 }
 
-async function notPickedUp(port: OperatorPort, letter: DeadLetter, taskQueue: string): Promise<ReplayEntry> {
-  const queue = (await port.inspect(letter.workflowId, letter.runId))?.taskQueue ?? taskQueue;
-  const pollers = await port.pollers(queue);
+async function notPickedUp(port: OperatorPort, letter: DeadLetter): Promise<ReplayEntry> {
+  const pollers = await port.pollers(letter.taskQueue);
   return {
     letter,
     eventId: undefined,
     readiness: 'not-picked-up',
     message:
-      `No worker has picked it up yet, so the server can't reset it; task queue \`${queue}\` is polled by ` +
+      `No worker has picked it up yet, so the server can't reset it; task queue \`${letter.taskQueue}\` is polled by ` +
       `${pollers.length === 0 ? 'nobody' : pollers.join(', ')}. Start a worker, and send the record again under another key`,
   };
 }

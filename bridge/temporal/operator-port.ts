@@ -16,16 +16,16 @@ export interface OperatorPort {
   closing(workflowId: string, runId: string): Promise<Closing>;
   /** All events of a run, as the server has them. */
   events(workflowId: string, runId: string): Promise<History>;
-  /** What a run was started with, and the arguments of each signal of this name, decoded. */
-  inputAndSignals(
-    workflowId: string,
-    runId: string,
-    signal: string,
-  ): Promise<readonly [input: readonly unknown[], signals: readonly (readonly unknown[])[]]>;
+  /** What a run was started with, decoded. */
+  input(workflowId: string, runId: string): Promise<readonly unknown[]>;
   /** @returns the new run's ID. The same request ID again makes no second run. */
   reset(request: ResetRequest): Promise<string>;
-  /** Again with the same request ID: it is not sent twice. */
-  signal(request: SignalRequest): Promise<void>;
+  /**
+   * Another run of the same ID, with other arguments; type, task queue, memo and search attributes are those of the run
+   * before. One that is open is terminated.
+   * @returns the new run's ID
+   */
+  startAgain(workflowId: string, runId: string, args: readonly unknown[]): Promise<string>;
   /** Begins a job on the server that resets all of them; it goes on without us. */
   startResetJob(job: ResetJob): Promise<void>;
   job(jobId: string): Promise<JobState>;
@@ -80,16 +80,6 @@ export interface ResetRequest {
   readonly reason: string;
   readonly requestId: string;
   readonly reapply: Reapply;
-  /** A signal that the new run finds before its first task. */
-  readonly thenSignal?: { readonly name: string; readonly args: readonly unknown[] };
-}
-
-export interface SignalRequest {
-  readonly workflowId: string;
-  readonly runId: string;
-  readonly name: string;
-  readonly args: readonly unknown[];
-  readonly requestId: string;
 }
 
 export interface ResetJob {

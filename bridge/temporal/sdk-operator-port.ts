@@ -1,9 +1,7 @@
 import { hostname } from 'node:os';
 import { Connection, WorkflowClient, WorkflowFailedError } from '@temporalio/client';
-import {
-  decodeArrayFromPayloads,
-  encodeToPayloadsWithContext,
-} from '@temporalio/common/lib/internal-non-workflow/codec-helpers.js';
+import { TypedSearchAttributes } from '@temporalio/common';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/codec-helpers.js';
 import type { temporal as api } from '@temporalio/proto';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { describedOf, statusOf } from './describe.js';
@@ -19,10 +17,9 @@ import type {
   Reapply,
   ResetJob,
   ResetRequest,
-  SignalRequest,
 } from './operator-port.js';
 import { temporal } from './proto.js';
-import { connectionOptions } from './sdk-temporal-port.js';
+import { connectionOptions, SEARCH_ATTRIBUTES } from './sdk-temporal-port.js';
 
 type Payloads = api.api.common.v1.IPayload[];
 
@@ -30,13 +27,8 @@ type Payloads = api.api.common.v1.IPayload[];
 const CALL_TIMEOUT_MS = 20_000;
 const PAGE = 500;
 
-/** The SDK's client, which alone knows how arguments are encoded; what it doesn't offer goes to the raw service. */
+/** The SDK's client, which alone knows how arguments are decoded; what it doesn't offer goes to the raw service. */
 class OperatorClient extends WorkflowClient {
-  async payloadsOf(workflowId: string, args: readonly unknown[]): Promise<Payloads> {
-    const context = { type: 'workflow', namespace: this.options.namespace, workflowId } as const;
-    return (await encodeToPayloadsWithContext(this.dataConverter, context, [...args])) ?? [];
-  }
-
   async valuesOf(workflowId: string, payloads: Payloads): Promise<readonly unknown[]> {
     const context = { type: 'workflow', namespace: this.options.namespace, workflowId } as const;
     return decodeArrayFromPayloads(this.dataConverter, payloads, context);
@@ -114,37 +106,16 @@ export class SdkOperatorPort implements OperatorPort {
     }
   }
 
-  async inputAndSignals(
-    workflowId: string,
-    runId: string,
-    signal: string,
-  ): Promise<readonly [readonly unknown[], readonly (readonly unknown[])[]]> {
-    const events = (await this.events(workflowId, runId)).events ?? [];
-    const decoded = (payloads: Payloads | null | undefined) =>
-      this.#client.valuesOf(workflowId, payloads ?? []);
-    const signals = events
-      .map((event) => event.workflowExecutionSignaledEventAttributes)
-      .filter((one) => one?.signalName === signal);
-    return [
-      await decoded(events[0]?.workflowExecutionStartedEventAttributes?.input?.payloads),
-      await Promise.all(signals.map((one) => decoded(one?.input?.payloads))),
-    ];
+  async input(workflowId: string, runId: string): Promise<readonly unknown[]> {
+    const [started] = (await this.events(workflowId, runId)).events ?? [];
+    const { input } = started?.workflowExecutionStartedEventAttributes ?? {};
+    return this.#client.valuesOf(workflowId, input?.payloads ?? []);
   }
 
   async reset(request: ResetRequest): Promise<string> {
-    const { workflowId, runId, thenSignal } = request;
+    const { workflowId, runId } = request;
     const { RESET_REAPPLY_TYPE_ALL_ELIGIBLE } = temporal.api.enums.v1.ResetReapplyType;
     try {
-      const postResetOperations = thenSignal
-        ? [
-            {
-              signalWorkflow: {
-                signalName: thenSignal.name,
-                input: { payloads: await this.#client.payloadsOf(workflowId, thenSignal.args) },
-              },
-            },
-          ]
-        : [];
       const answer = await this.#bounded(() =>
         this.#client.workflowService.resetWorkflowExecution({
           namespace: this.#namespace,
@@ -155,7 +126,6 @@ export class SdkOperatorPort implements OperatorPort {
           requestId: request.requestId,
           resetReapplyType: RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
           resetReapplyExcludeTypes: excludedBy(request.reapply),
-          postResetOperations,
           identity: this.#identity,
         }),
       );
@@ -165,19 +135,25 @@ export class SdkOperatorPort implements OperatorPort {
     }
   }
 
-  async signal({ workflowId, runId, name, args, requestId }: SignalRequest): Promise<void> {
+  async startAgain(workflowId: string, runId: string, args: readonly unknown[]): Promise<string> {
     try {
-      const payloads = await this.#client.payloadsOf(workflowId, args);
-      await this.#bounded(() =>
-        this.#client.workflowService.signalWorkflowExecution({
-          namespace: this.#namespace,
-          workflowExecution: { workflowId, runId },
-          signalName: name,
-          input: { payloads },
-          requestId,
-          identity: this.#identity,
+      const found = await this.#bounded(() => this.#client.getHandle(workflowId, runId).describe());
+      const ours = found.typedSearchAttributes
+        .getAll()
+        .filter(({ key }) => Object.hasOwn(SEARCH_ATTRIBUTES, key.name));
+      const handle = await this.#bounded(() =>
+        this.#client.start(found.type, {
+          workflowId,
+          taskQueue: found.taskQueue,
+          args: [...args],
+          memo: found.memo ?? {},
+          typedSearchAttributes: new TypedSearchAttributes(ours),
+          // One that went through meanwhile is not begun again.
+          workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
+          workflowIdConflictPolicy: 'TERMINATE_EXISTING',
         }),
       );
+      return handle.firstExecutionRunId;
     } catch (error) {
       throw faultOf(error);
     }

@@ -45,12 +45,14 @@ export function writeProject(sources: ProjectSources): Project {
   };
   write('package.json', `${JSON.stringify({ name: 'a-users-project', private: true, type: 'module' })}\n`);
   const ours = join('node_modules', 'kafka-temporal-bridge');
-  const toSources = relative(join(dir, ours), join(repository, 'bridge', 'index.ts'))
-    .split(sep)
-    .join('/');
-  const exported = { name: 'kafka-temporal-bridge', type: 'module', exports: { '.': './index.js' } };
-  write(join(ours, 'package.json'), `${JSON.stringify(exported)}\n`);
-  write(join(ours, 'index.js'), `export * from '${toSources}';\n`);
+  const toSources = relative(join(dir, ours), join(repository, 'bridge')).split(sep).join('/');
+  const exports = { '.': './index.js', './postgres': './postgres.js' };
+  write(
+    join(ours, 'package.json'),
+    `${JSON.stringify({ name: 'kafka-temporal-bridge', type: 'module', exports })}\n`,
+  );
+  write(join(ours, 'index.js'), `export * from '${toSources}/index.ts';\n`);
+  write(join(ours, 'postgres.js'), `export * from '${toSources}/postgres.ts';\n`);
   const configPath = write('temporal.config.ts', sources.config);
   write('workflows/index.ts', sources.workflows ?? 'export {};\n');
   write('activities/index.ts', sources.activities ?? 'export {};\n');

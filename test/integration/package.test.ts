@@ -81,6 +81,17 @@ export async function recordPayment(payment: PaymentReceived, record: RecordInfo
   return \`\${record.idempotencyKey}: \${payment.cents} cents, attempt \${call.attempt}, \${call.signal.aborted ? 'too late' : 'in time'}\`;
 }
 `,
+    'effects.ts': `
+import { createOnceTable, onceIn, type OnceClient } from 'kafka-temporal-bridge/postgres';
+import type { RecordInfo } from 'kafka-temporal-bridge';
+
+// No driver is installed, and none is needed: anything with a query like pg's will do.
+export async function pay(client: OnceClient, record: RecordInfo): Promise<string> {
+  await createOnceTable(client);
+  const { applied, result } = await onceIn(client, record, async () => ({ at: new Date() }));
+  return applied ? result.at : 'before';
+}
+`,
     'package.json': `${JSON.stringify({ name: 'a-users-project', version: '1.0.0', private: true, type: 'module' })}\n`,
     'tsconfig.json': JSON.stringify({
       compilerOptions: {
@@ -124,6 +135,12 @@ test('the packed package works in an empty project: a workflow route and an acti
   t.notThrows(
     () => run(process.execPath, [tsc, '-p', project], project),
     'the config is checked by its types',
+  );
+
+  const ddl = `import { onceTable } from 'kafka-temporal-bridge/postgres'; console.log(onceTable());`;
+  t.regex(
+    run(process.execPath, ['--input-type=module', '--eval', ddl], project).stdout,
+    /^CREATE TABLE IF NOT/,
   );
 
   const { brokers } = stack.kafka;
