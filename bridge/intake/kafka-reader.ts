@@ -44,10 +44,10 @@ export class KafkaReader implements KafkaView {
   }): Promise<KafkaPlace> {
     const offset = BigInt(at.offset);
     try {
-      const [logs, committed] = await Promise.all([
-        this.#admin.logs([at.topic]),
-        this.#admin.committed([at.topic]),
-      ]);
+      const logs = await this.#admin.logs([at.topic]);
+      // Asked for the offsets of a topic that is not there, kafkajs tries for seconds, and then throws.
+      if (logs.length === 0) return { ...at, committed: false, inLog: false };
+      const committed = await this.#admin.committed([at.topic]);
       const log = logs.find(({ partition }) => partition === at.partition);
       const group = committed.find(({ partition }) => partition === at.partition);
       return {

@@ -138,6 +138,9 @@ function groupedBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]
   return groups;
 }
 
+/** The SDK tries a refused call again by itself, until the call's time is over. */
+const BUSY: ReadonlySet<string> = new Set(['RESOURCE_EXHAUSTED', 'DEADLINE_EXCEEDED']);
+
 /** A namespace runs one job at a time (`frontend.MaxConcurrentBatchOperationPerNamespace`): the next one waits. */
 async function startJob(port: OperatorPort, job: ResetJob, signal: AbortSignal | undefined): Promise<void> {
   for (;;) {
@@ -145,8 +148,10 @@ async function startJob(port: OperatorPort, job: ResetJob, signal: AbortSignal |
       await port.startResetJob(job);
       return;
     } catch (error) {
-      if (!(error instanceof TemporalFault) || error.status !== 'RESOURCE_EXHAUSTED' || signal?.aborted)
-        throw error;
+      if (!(error instanceof TemporalFault) || !BUSY.has(error.status ?? '') || signal?.aborted) throw error;
+      // An answer may have been lost: a second job would reset all of them twice.
+      const begun = await port.job(job.jobId).catch(() => undefined);
+      if (begun) return;
       await delay(1_000, signal);
     }
   }

@@ -68,6 +68,7 @@ function open(): Promise<Opened> {
         return handle.firstExecutionRunId;
       },
       terminate: async (workflowId) => void (await client.workflow.getHandle(workflowId).terminate('test')),
+      tell: (workflowId, what) => client.workflow.getHandle(workflowId).signal(TELL, what),
       cancel: async (workflowId) => void (await client.workflow.getHandle(workflowId).cancel()),
       close: async () => {
         worker.shutdown();
@@ -94,9 +95,9 @@ test('a server that is away is a systemic fault of every call, and the port can 
     port.inspect('x'),
     port.closing('x', runId),
     port.events('x', runId),
-    port.inputAndSignals('x', runId, TELL),
+    port.input('x', runId),
     port.reset({ workflowId: 'x', runId, eventId: 4, reason: 'x', requestId: 'x', reapply: 'all' }),
-    port.signal({ workflowId: 'x', runId, name: TELL, args: [], requestId: 'x' }),
+    port.startAgain('x', runId, []),
     port.startResetJob({
       jobId: 'x',
       executions: [{ workflowId: 'x', runId }],

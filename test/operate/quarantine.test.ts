@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import test from 'ava';
-import type { QuarantineFilter } from '../../bridge/operate/quarantine.js';
+import type { QuarantineFilter, ResolveAction } from '../../bridge/operate/quarantine.js';
 import { BridgeError } from '../../bridge/errors.js';
 import { all, Operated } from '../helpers/doubles/operated.js';
 
@@ -63,79 +63,98 @@ test('a record is shown with all that is kept of it, by its workflow, its place 
   const workflowId = it.quarantined(3, { searchAttributes: { KtbKey: 'k', KtbRecord: 'orders/0/3' } });
   for (const which of [workflowId, 'orders/0/3', 'k']) {
     const detail = await it.client.quarantine.show(which);
-    t.like(detail, { workflowId, state: 'waiting', decisions: [] });
+    t.like(detail, { workflowId, state: 'waiting', decision: undefined });
     t.is(Buffer.from(detail.input.raw!.value!, 'base64').toString(), '{');
   }
 });
 
-test('a decision comes with a Reset to the start: alone, with who and why', async (t) => {
+test('a decision is another run of the same ID, with who and why beside the record', async (t) => {
   const it = new Operated();
   const workflowId = it.quarantined(3);
-  const { runId } = it.operator.current(workflowId);
   const result = await it.client.quarantine.resolve(
     workflowId,
     { action: 'drop' },
     { who: 'ann', why: 'ticket 812' },
   );
-  t.like(it.operator.resets[0], {
-    workflowId,
-    runId,
-    eventId: 4,
-    reapply: 'none',
-    reason: 'ann: ticket 812',
-  });
   t.deepEqual(result, { workflowId, runId: it.operator.current(workflowId).runId });
   const detail = await it.client.quarantine.show(workflowId);
-  t.like(detail, { state: 'through', runId: result.runId });
-  t.deepEqual(detail.decisions, [{ who: 'ann', why: 'ticket 812', action: 'drop' }]);
+  t.like(detail, { state: 'through', runId: result.runId, cause: 'undecodable', offset: '3' });
+  t.deepEqual(detail.decision, { who: 'ann', why: 'ticket 812', action: 'drop' });
+  t.like(detail.input, { topic: 'orders', offset: '3' });
 });
 
 test('another key and another value travel in the decision, bytes as base64', async (t) => {
   const it = new Operated();
-  const who = 'ann';
-  const first = it.quarantined(1);
-  await it.client.quarantine.resolve(first, { action: 'startAs', key: 'order-17' }, { who, why: 'w' });
-  const second = it.quarantined(2);
-  const value = Buffer.from([0, 255]);
-  await it.client.quarantine.resolve(second, { action: 'replaceValue', value }, { who, why: 'w' });
-  t.deepEqual(
-    it.operator.resets.map(({ thenSignal }) => thenSignal?.args[0]),
-    [
-      { who, why: 'w', action: 'startAs', key: 'order-17' },
-      { who, why: 'w', action: 'replaceValue', value: 'AP8=' },
-    ],
-  );
+  const decided = async (offset: number, action: ResolveAction) => {
+    const workflowId = it.quarantined(offset);
+    await it.client.quarantine.resolve(workflowId, action, { who: 'ann', why: 'w' });
+    return (await it.client.quarantine.show(workflowId)).decision;
+  };
+  const by = { who: 'ann', why: 'w' };
+  t.deepEqual(await decided(1, { action: 'startAs', key: 'order-17' }), {
+    ...by,
+    action: 'startAs',
+    key: 'order-17',
+  });
+  t.deepEqual(await decided(2, { action: 'replaceValue', value: Buffer.from([0, 255]) }), {
+    ...by,
+    action: 'replaceValue',
+    value: 'AP8=',
+  });
 });
 
-test('of several decisions the last one counts, and all of them stand in the history', async (t) => {
+test('a decision that did not help is followed by another one', async (t) => {
   const it = new Operated();
   const heard: unknown[] = [];
-  it.operator.activities['dispatch'] = (_, decisions) => {
-    heard.push((decisions.at(-1) as { readonly key?: string } | undefined)?.key);
+  it.operator.activities['dispatch'] = (_, [, decision]) => {
+    heard.push((decision as { readonly key?: string } | undefined)?.key);
     throw ApplicationFailure.nonRetryable('it is not JSON', 'Ktb.undecodable');
   };
   const workflowId = it.quarantined(1);
   for (const key of ['first', 'second'])
     await it.client.quarantine.resolve(workflowId, { action: 'startAs', key }, { who: 'ann', why: 'w' });
   t.deepEqual(heard, [undefined, 'first', 'second']);
-  const { decisions, state } = await it.client.quarantine.show(workflowId);
-  t.is(state, 'waiting', 'neither did help');
-  t.deepEqual(
-    decisions.map((one) => 'key' in one && one.key),
-    ['first', 'second'],
-  );
+  const { decision, state, reason } = await it.client.quarantine.show(workflowId);
+  t.like({ state, reason }, { state: 'waiting', reason: 'it is not JSON' });
+  t.like(decision, { key: 'second' });
+  t.deepEqual(await offsetsOf(it), ['1'], 'the runs before are no records of their own');
 });
 
-test('one that still runs is told by signal, and is not reset', async (t) => {
+test('a retry keeps the decision: it is the same run, reset', async (t) => {
+  const it = new Operated();
+  const heard: unknown[] = [];
+  it.operator.activities['dispatch'] = (_, [, decision]) => {
+    heard.push((decision as { readonly key?: string } | undefined)?.key);
+    throw ApplicationFailure.nonRetryable('it is not JSON', 'Ktb.undecodable');
+  };
+  const workflowId = it.quarantined(1);
+  await it.client.quarantine.resolve(workflowId, { action: 'startAs', key: 'k' }, { why: 'w' });
+  await it.client.quarantine.retry([workflowId]);
+  t.deepEqual(heard, [undefined, 'k', 'k']);
+});
+
+test('one that still runs makes way for the decision', async (t) => {
   const it = new Operated();
   const workflowId = it.quarantined(1, { steps: [{ hear: 1 }, { call: 'dispatch' }] });
   const { runId } = it.operator.current(workflowId);
   const result = await it.client.quarantine.resolve(workflowId, { action: 'drop' }, { why: 'w' });
-  t.is(result.runId, runId);
-  t.is(it.operator.resets.length, 0);
-  t.like(it.operator.signals[0], { workflowId, runId, name: 'ktbResolve' });
-  const decision = it.operator.signals[0]!.args[0] as { readonly who: string };
-  t.regex(decision.who, /.+/, 'somebody stands there, where nobody was named');
+  t.not(result.runId, runId);
+  t.is((await it.operator.inspect(workflowId, runId))?.status, 'terminated');
+  t.regex(
+    (await it.client.quarantine.show(workflowId)).decision!.who,
+    /.+/,
+    'somebody, where nobody was named',
+  );
+});
+
+test('one that ended before any worker took it can be decided about', async (t) => {
+  const it = new Operated();
+  it.operator.workers.clear();
+  const workflowId = it.quarantined(41);
+  it.operator.terminate(workflowId);
+  it.operator.poll('orders-ktb');
+  await it.client.quarantine.resolve(workflowId, { action: 'drop' }, { why: 'w' });
+  t.is((await it.client.quarantine.show(workflowId)).state, 'through');
 });
 
 test('about what has gone through nobody decides any more', async (t) => {
@@ -147,21 +166,6 @@ test('about what has gone through nobody decides any more', async (t) => {
     REFUSED,
   );
   t.regex(error!.message, /Expected a record that waits in quarantine, got one that has gone through/);
-});
-
-test('one that ended before any worker took it says how its record gets in again', async (t) => {
-  const it = new Operated();
-  it.operator.workers.clear();
-  const workflowId = it.quarantined(41);
-  it.operator.terminate(workflowId);
-  const error = await t.throwsAsync(
-    it.client.quarantine.resolve(workflowId, { action: 'drop' }, { why: 'w' }),
-    {
-      instanceOf: BridgeError,
-      code: 'KTB_TEMPORAL',
-    },
-  );
-  t.regex(error!.message, /ktb reprocess orders --partition 0 --from 41 --to 42/);
 });
 
 test('a retry sends through what is in quarantine, and leaves a dead letter of the same key as it is', async (t) => {

@@ -114,8 +114,7 @@ test('what fails again is said, with its reason', async (t) => {
 test('the same replay again makes no second run of what it has reset already', async (t) => {
   const it = new Operated();
   it.record('a', { steps: [{ hear: 1 }, { call: 'fails' }] });
-  const { runId } = it.operator.current('a');
-  await it.operator.signal({ workflowId: 'a', runId, name: 'tell', args: [1], requestId: 's' });
+  it.operator.tell('a', 1);
   const found = await all(it.client.failed());
   const tools = { port: it.operator, check: fits, taskQueue: 'orders' };
   const again = async function* () {
@@ -213,7 +212,6 @@ test.serial(
       replayed(it, {
         why: 'mended',
         reapply: 'none',
-        perSecond: 500,
         waitMs: 60_000,
         onProgress: (now) => {
           if (now.step === 'resetting' && now.jobId) seen.add(now.jobId);
@@ -232,7 +230,7 @@ test.serial(
           jobs.findIndex(({ eventId }) => eventId === b[0]),
       ),
     );
-    for (const job of jobs) t.like(job, { reason: 'mended', reapply: 'none', perSecond: 500 });
+    for (const job of jobs) t.like(job, { reason: 'mended', reapply: 'none' });
     t.deepEqual(resetsOf(it), ['third0', 'third1', 'third2']);
     t.deepEqual(report.jobs.toSorted(), [...it.operator.jobs.keys()].toSorted());
     t.deepEqual([...seen].toSorted(), [...report.jobs].toSorted(), 'progress names the job');
@@ -260,18 +258,15 @@ test.serial('no job has more than a thousand', async (t) => {
 test.serial("while somebody else's job runs, ours waits for its turn", async (t) => {
   const it = new Operated();
   letters(it, 100);
-  const { runId } = it.operator.current('r0');
+  it.operator.jobsPerSecond = 20;
   using clock = fakeClock(Date.now());
   await it.operator.startResetJob({
     jobId: 'theirs',
-    executions: [
-      { workflowId: 'r0', runId },
-      { workflowId: 'nobody', runId },
-    ],
-    eventId: 999,
+    executions: Array.from({ length: 100 }, (_, index) => ({ workflowId: `their${index}`, runId: '-' })),
+    eventId: 4,
     reason: 'x',
     reapply: 'all',
-    perSecond: 0.2,
+    perSecond: undefined,
   });
   const report = await underClock(clock, replayed(it, { check: false }));
   t.is(report.jobs.length, 1);
@@ -317,6 +312,7 @@ test.serial('an interruption leaves what has not begun as it is, and says so', a
 test.serial('an interruption leaves the job to the server, and says which', async (t) => {
   const it = new Operated();
   letters(it, 100);
+  it.operator.jobsPerSecond = 10;
   it.mended = true;
   const interrupted = new AbortController();
   using clock = fakeClock(Date.now());
@@ -324,7 +320,6 @@ test.serial('an interruption leaves the job to the server, and says which', asyn
     clock,
     replayed(it, {
       check: false,
-      perSecond: 10,
       signal: interrupted.signal,
       onProgress: (now) => {
         if (now.step === 'resetting' && now.done > 10) interrupted.abort();

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import { OperatorDouble } from '../helpers/doubles/operator-double.js';
+import { until } from '../helpers/until.js';
 import { activities, operatorPortContract } from './operator-port-contract.js';
 
 /** One for all tests of the contract, as the real server is. */
@@ -14,6 +15,7 @@ operatorPortContract(test, async () => ({
   start: async (request) => shared.start(request),
   terminate: async (workflowId) => shared.terminate(workflowId),
   cancel: async (workflowId) => shared.cancel(workflowId),
+  tell: async (workflowId, what) => shared.tell(workflowId, what),
 }));
 
 test.after.always(() => shared.close());
@@ -39,15 +41,31 @@ test('a worker that begins to poll takes what waits', async (t) => {
   t.is((await port.inspect('waits'))?.status, 'completed');
 });
 
+test('while a job runs, the next one is refused', async (t) => {
+  const port = new OperatorDouble();
+  const job = { jobId: 'a', executions: [{ workflowId: 'x', runId: 'y' }], eventId: 4, reason: 'x' };
+  const request = { ...job, reapply: 'all', perSecond: undefined } as const;
+  await port.startResetJob(request);
+  const fault = await t.throwsAsync(port.startResetJob({ ...request, jobId: 'b' }), {
+    instanceOf: TemporalFault,
+  });
+  t.is(fault?.status, 'RESOURCE_EXHAUSTED');
+  await until(() => port.job('a'), {
+    what: 'the first to end',
+    accept: ({ state }) => state === 'completed',
+  });
+  await t.notThrowsAsync(port.startResetJob({ ...request, jobId: 'b' }));
+});
+
 test('a failing call has no effect, so many times', async (t) => {
   const port = new OperatorDouble();
-  const runId = port.start({ workflowId: 'one', steps: [{ hear: 1 }] });
   port.poll('queue');
-  port.fail('signal', { times: 2 });
-  const signal = () => port.signal({ workflowId: 'one', runId, name: 'tell', args: [1], requestId: 'r' });
-  for (let index = 0; index < 2; index++)
-    t.is((await t.throwsAsync(signal(), { instanceOf: TemporalFault }))?.status, 'UNAVAILABLE');
-  t.is((await port.inspect('one'))?.status, 'running');
-  await signal();
-  t.is((await port.inspect('one'))?.status, 'completed');
+  const runId = port.start({ workflowId: 'one', steps: [{ fail: 'x' }] });
+  port.fail('startAgain', { times: 2 });
+  for (let index = 0; index < 2; index++) {
+    const fault = await t.throwsAsync(port.startAgain('one', runId, [[]]), { instanceOf: TemporalFault });
+    t.is(fault?.status, 'UNAVAILABLE');
+  }
+  t.is((await port.inspect('one'))?.runId, runId);
+  t.not(await port.startAgain('one', runId, [[]]), runId);
 });

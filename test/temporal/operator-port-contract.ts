@@ -1,9 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestFn } from 'ava';
 import type { ExecutionStatus } from '../../bridge/temporal/describe.js';
-import type { History, OperatorPort, Reapply, ResetRequest } from '../../bridge/temporal/operator-port.js';
+import type { History, OperatorPort, Reapply } from '../../bridge/temporal/operator-port.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
-import { TELL, type Activities, type Step, type Told } from '../helpers/scripted/steps.js';
+import { type Activities, type Step, type Told } from '../helpers/scripted/steps.js';
 import { unique } from '../helpers/stack.js';
 import { until } from '../helpers/until.js';
 
@@ -24,6 +24,8 @@ export interface OperatorUnderTest {
   start(request: ScriptedStart): Promise<string>;
   terminate(workflowId: string): Promise<void>;
   cancel(workflowId: string): Promise<void>;
+  /** The signal that scripts listen to. */
+  tell(workflowId: string, what: unknown): Promise<void>;
 }
 
 const mended = new Set<string>();
@@ -67,8 +69,7 @@ export function operatorPortContract(test: TestFn, open: () => Promise<OperatorU
     const runId = await it.start({ workflowId, taskQueue: it.taskQueue, steps, ...fields });
     const reset = (eventId: number, reapply: Reapply = 'all', of = runId) =>
       port.reset({ workflowId, runId: of, eventId, reason: 'ann: mended', requestId: unique('r'), reapply });
-    const tell = (what: unknown, requestId = unique('s')) =>
-      port.signal({ workflowId, runId, name: TELL, args: [what], requestId });
+    const tell = (what: unknown) => it.tell(workflowId, what);
     const told = async (of?: string): Promise<Told> => {
       const { runId: run } = (await isClosed(port, workflowId, of))!;
       const closing = await port.closing(workflowId, run);
@@ -167,7 +168,7 @@ export function operatorPortContract(test: TestFn, open: () => Promise<OperatorU
     await closed();
     t.deepEqual(await port.closing(workflowId, runId), {
       kind: 'completed',
-      result: { results: ['fine'], heardAtFirst: 0, heard: [] },
+      result: { results: ['fine'], heard: [] },
     });
   });
 
@@ -260,32 +261,23 @@ export function operatorPortContract(test: TestFn, open: () => Promise<OperatorU
     t.regex(mark?.workflowTaskFailedEventAttributes?.failure?.message ?? '', /ann: mended/);
   });
 
-  test('the same request ID again makes no second run', async (t) => {
-    const { port, workflowId, runId, closed } = await begin([{ call: 'fails' }]);
+  test('what another run has come after is not reset again: a repeated Reset gives that run', async (t) => {
+    const { port, workflowId, runId, closed, reset } = await begin([{ call: 'fails' }]);
     await closed();
     const [eventId] = tasksOf(await port.events(workflowId, runId));
-    const request: ResetRequest = {
-      workflowId,
-      runId,
-      eventId: eventId!,
-      reason: 'test',
-      requestId: unique('r'),
-      reapply: 'all',
-    };
-    const next = await port.reset(request);
-    t.is(await port.reset(request), next);
-    await isClosed(port, workflowId);
-    t.is(await port.reset(request), next, 'also after it has closed');
-    t.not(await port.reset({ ...request, requestId: unique('r') }), next);
+    const next = await reset(eventId!);
+    t.is(await reset(eventId!), next);
+    await closed();
+    t.is(await reset(eventId!), next, 'also after that one has closed');
+    const [ofNext] = tasksOf(await port.events(workflowId, next));
+    t.not(await reset(ofNext!, 'all', next), next, 'that one itself can be reset');
   });
 
-  test('what no worker has picked up is not reset', async (t) => {
+  test('what had no task yet is not reset', async (t) => {
     const { port, workflowId, runId, reset, terminate } = await begin([], { taskQueue: unique('nobody') });
     await terminate(workflowId);
-    for (const eventId of [2, 3]) {
-      const fault = await t.throwsAsync(reset(eventId), { instanceOf: TemporalFault });
-      t.like(fault, { kind: 'rejected', status: 'INVALID_ARGUMENT' });
-    }
+    const fault = await t.throwsAsync(reset(2), { instanceOf: TemporalFault });
+    t.like(fault, { kind: 'rejected', status: 'INVALID_ARGUMENT' });
     t.is((await port.inspect(workflowId))?.runId, runId);
   });
 
@@ -307,61 +299,48 @@ export function operatorPortContract(test: TestFn, open: () => Promise<OperatorU
       await tell('before');
       t.deepEqual((await told()).heard, ['before']);
       const next = await reset(tasksOf(await port.events(workflowId, runId))[0]!, reapply);
-      const { heard } = kept
-        ? await told(next)
-        : (await port.signal({
-            workflowId,
-            runId: next,
-            name: TELL,
-            args: ['after'],
-            requestId: unique('s'),
-          }),
-          await told(next));
+      const { heard } = kept ? await told(next) : await tell('after').then(() => told(next));
       t.deepEqual(heard, [kept ? 'before' : 'after']);
     });
 
-  test('a signal that comes with a Reset is there before anything is done', async (t) => {
-    const { port, workflowId, runId, tell, told } = await begin([{ hear: 1 }]);
-    await tell('first');
-    await told();
-    const [eventId] = tasksOf(await port.events(workflowId, runId));
-    const next = await port.reset({
-      workflowId,
-      runId,
-      eventId: eventId!,
-      reason: 'test',
-      requestId: unique('r'),
-      reapply: 'none',
-      thenSignal: { name: TELL, args: [{ action: 'drop' }] },
+  test('what it was started with is read back', async (t) => {
+    const { port, workflowId, runId } = await begin([{ hear: 2 }]);
+    t.deepEqual(await port.input(workflowId, runId), [[{ hear: 2 }]]);
+  });
+
+  test('it is begun again under its ID with other arguments, and is what it was beside them', async (t) => {
+    const memo = { subscription: 's', partition: 3 };
+    const { port, workflowId, runId, taskQueue, closed, told } = await begin([{ call: 'fails' }], { memo });
+    await closed();
+    const next = await port.startAgain(workflowId, runId, [[{ call: 'fine' }]]);
+    t.deepEqual((await told(next)).results, ['fine']);
+    t.like(await port.inspect(workflowId), { runId: next, workflowType: 'scripted', taskQueue, memo });
+    t.deepEqual(await port.input(workflowId, next), [[{ call: 'fine' }]]);
+    t.is((await port.inspect(workflowId, runId))?.status, 'failed');
+  });
+
+  test('one that is open makes way for the one that is begun again', async (t) => {
+    const { port, workflowId, runId } = await begin([{ hear: 1 }]);
+    const next = await port.startAgain(workflowId, runId, [[{ call: 'fine' }]]);
+    t.is((await port.inspect(workflowId, runId))?.status, 'terminated');
+    t.is((await isClosed(port, workflowId))?.runId, next);
+  });
+
+  test('one that has completed is not begun again', async (t) => {
+    const { port, workflowId, runId, closed } = await begin([]);
+    await closed();
+    const fault = await t.throwsAsync(port.startAgain(workflowId, runId, [[]]), {
+      instanceOf: TemporalFault,
     });
-    t.deepEqual(await told(next), { results: [], heardAtFirst: 1, heard: [{ action: 'drop' }] });
-    t.deepEqual((await port.inputAndSignals(workflowId, next, TELL))[1], [[{ action: 'drop' }]]);
+    t.like(fault, { kind: 'rejected', status: 'ALREADY_EXISTS' });
+    t.is((await port.inspect(workflowId))?.runId, runId);
   });
 
-  test('a signal that is sent again with its request ID is heard once', async (t) => {
-    const { tell, told } = await begin([{ hear: 2 }]);
-    const requestId = unique('s');
-    for (let index = 0; index < 3; index++) await tell('once', requestId);
-    await tell('another');
-    t.deepEqual((await told()).heard, ['once', 'another']);
-  });
-
-  test('what has closed hears nothing any more', async (t) => {
-    const { tell, closed } = await begin([]);
-    await closed();
-    t.is((await t.throwsAsync(tell('late'), { instanceOf: TemporalFault }))?.status, 'NOT_FOUND');
-  });
-
-  test('what it was started with, and what it was told, is read back', async (t) => {
-    const { port, workflowId, runId, tell, closed } = await begin([{ hear: 2 }]);
-    await tell({ who: 'ann' });
-    await tell(null);
-    await closed();
-    t.deepEqual(await port.inputAndSignals(workflowId, runId, TELL), [
-      [[{ hear: 2 }]],
-      [[{ who: 'ann' }], [null]],
-    ]);
-    t.deepEqual((await port.inputAndSignals(workflowId, runId, 'another'))[1], []);
+  test('what no worker ever took can be begun again', async (t) => {
+    const { port, workflowId, runId, terminate } = await begin([], { taskQueue: unique('nobody') });
+    await terminate(workflowId);
+    const next = await port.startAgain(workflowId, runId, [[]]);
+    t.like(await port.inspect(workflowId), { runId: next, status: 'running' });
   });
 
   test('those that poll a task queue are named', async (t) => {
@@ -375,7 +354,7 @@ export function operatorPortContract(test: TestFn, open: () => Promise<OperatorU
     t.deepEqual(await port.pollers(unique('nobody')), []);
   });
 
-  test('a job resets a hundred of them on the server, and the next job has to wait for it', async (t) => {
+  test('a job resets a hundred of them on the server, and the next job has its turn', async (t) => {
     const it = await open();
     const { port, taskQueue } = it;
     const all = await Promise.all(
@@ -391,18 +370,18 @@ export function operatorPortContract(test: TestFn, open: () => Promise<OperatorU
       await isClosed(port, workflowId);
       mended.add(workflowId);
     }
-    const job = { jobId: unique('job'), eventId: 4, reason: 'test', reapply: 'all' as const, perSecond: 20 };
+    const job = {
+      jobId: unique('job'),
+      eventId: 4,
+      reason: 'test',
+      reapply: 'all' as const,
+      perSecond: undefined,
+    };
     await until(() => port.startResetJob({ ...job, executions: [...all, untouched] }).then(() => true), {
       what: 'a turn: jobs of other tests run in this namespace',
     });
-    const begun = await until(() => port.job(job.jobId), {
-      what: 'it to begin',
-      accept: ({ done }) => done > 0,
-    });
-    t.like(begun, { state: 'running', total: 101 });
-    const other = { ...job, jobId: unique('job'), executions: all.slice(0, 1) };
-    const fault = await t.throwsAsync(port.startResetJob(other), { instanceOf: TemporalFault });
-    t.is(fault?.status, 'RESOURCE_EXHAUSTED');
+    const other = { ...job, jobId: unique('job'), executions: [untouched] };
+    await until(() => port.startResetJob(other).then(() => true), { what: 'the next job to have its turn' });
     const ended = await until(() => port.job(job.jobId), {
       what: 'the job to end',
       accept: ({ state }) => state !== 'running',
@@ -416,6 +395,11 @@ export function operatorPortContract(test: TestFn, open: () => Promise<OperatorU
       t.not(current?.runId, runId);
     }
     t.is((await port.inspect(untouched.workflowId))?.runId, untouched.runId);
+    const second = await until(() => port.job(other.jobId), {
+      what: 'the other job to end',
+      accept: ({ state }) => state !== 'running',
+    });
+    t.like(second, { total: 1, done: 0, failed: 1 });
   });
 
   test('a job that nobody started is a fault', async (t) => {

@@ -58,8 +58,8 @@ export class Operated implements AsyncDisposable {
       refuses: () => {
         throw ApplicationFailure.nonRetryable('card 4711 was refused', 'CardRefused');
       },
-      dispatch: (_: string, decisions: readonly unknown[]) => {
-        const decision = decisions.at(-1) as { readonly action?: string } | undefined;
+      dispatch: (_: string, [, given]: readonly unknown[]) => {
+        const decision = given as { readonly action?: string } | undefined;
         if (!decision && !this.mended)
           throw ApplicationFailure.nonRetryable('it is not JSON', 'Ktb.undecodable');
         return { outcome: decision?.action === 'drop' ? 'dropped' : 'started' };

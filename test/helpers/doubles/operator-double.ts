@@ -15,14 +15,13 @@ import type {
   OperatorPort,
   ResetJob,
   ResetRequest,
-  SignalRequest,
 } from '../../../bridge/temporal/operator-port.js';
 import { TemporalFault } from '../../../bridge/temporal/temporal-port.js';
 import { decoded } from './scripted-run.js';
 import { listed, ScriptedNamespace } from './scripted-namespace.js';
 
 export type OperatorCall =
-  'list' | 'inspect' | 'closing' | 'events' | 'reset' | 'signal' | 'startResetJob' | 'job' | 'pollers';
+  'list' | 'inspect' | 'closing' | 'events' | 'reset' | 'startAgain' | 'startResetJob' | 'job' | 'pollers';
 
 interface Failure {
   left: number;
@@ -42,9 +41,9 @@ export class OperatorDouble extends ScriptedNamespace implements OperatorPort {
   /** Every call that was made: the failed ones too. */
   readonly calls: { readonly call: OperatorCall; readonly id: string; readonly at: number }[] = [];
   readonly jobs = new Map<string, Job>();
+  /** How fast the server goes through a job. */
+  jobsPerSecond = 1000;
   readonly resets: (ResetRequest & { readonly newRunId: string })[] = [];
-  readonly signals: SignalRequest[] = [];
-  readonly #madeBy = new Map<string, string>();
   #failures: Failure[] = [];
 
   /** The next calls fail, and have no effect. */
@@ -119,43 +118,23 @@ export class OperatorDouble extends ScriptedNamespace implements OperatorPort {
     return { events: [...this.get(workflowId, runId).events] };
   }
 
-  async inputAndSignals(
-    workflowId: string,
-    runId: string,
-    signal: string,
-  ): Promise<readonly [readonly unknown[], readonly (readonly unknown[])[]]> {
-    const { events } = this.get(workflowId, runId);
-    return [
-      decoded(events[0]?.workflowExecutionStartedEventAttributes?.input?.payloads),
-      events
-        .map((event) => event.workflowExecutionSignaledEventAttributes)
-        .filter((one) => one?.signalName === signal)
-        .map((one) => decoded(one?.input?.payloads)),
-    ];
+  async input(workflowId: string, runId: string): Promise<readonly unknown[]> {
+    const [started] = this.get(workflowId, runId).events;
+    return decoded(started?.workflowExecutionStartedEventAttributes?.input?.payloads);
   }
 
   async reset(request: ResetRequest): Promise<string> {
     this.#enter('reset', request.workflowId);
-    const { workflowId, requestId } = request;
-    const current = this.find(workflowId, undefined);
-    // As the server has it: only the current run is asked who made it.
-    if (current && this.#madeBy.get(current.runId) === requestId) return current.runId;
+    const current = this.find(request.workflowId, undefined);
+    if (current && current.runId !== request.runId) return current.runId;
     const newRunId = this.resetRun(request);
-    this.#madeBy.set(newRunId, requestId);
     this.resets.push({ ...request, newRunId });
     return newRunId;
   }
 
-  async signal(request: SignalRequest): Promise<void> {
-    this.#enter('signal', request.workflowId);
-    const run = this.get(request.workflowId, request.runId);
-    if (run.status !== 'running')
-      throw new TemporalFault('systemic', 'workflow execution already completed', { status: 'NOT_FOUND' });
-    if (run.signalRequests.has(request.requestId)) return;
-    run.signalRequests.add(request.requestId);
-    this.signals.push(request);
-    run.signal(request.name, request.args);
-    run.wake();
+  async startAgain(workflowId: string, runId: string, args: readonly unknown[]): Promise<string> {
+    this.#enter('startAgain', workflowId);
+    return this.beginAgain(this.get(workflowId, runId), args);
   }
 
   async startResetJob(request: ResetJob): Promise<void> {
@@ -176,7 +155,8 @@ export class OperatorDouble extends ScriptedNamespace implements OperatorPort {
       } catch {
         job.failed++;
       }
-      this.after(1000 / (request.perSecond ?? 1000), next);
+      // As the server: the job's own rate is read nowhere.
+      this.after(1000 / this.jobsPerSecond, next);
     };
     this.after(1, next);
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ListedExecution, Reapply, ResetRequest } from '../../../bridge/temporal/operator-port.js';
 import { TemporalFault } from '../../../bridge/temporal/temporal-port.js';
-import { SCRIPTED, type Activities } from '../scripted/steps.js';
+import { SCRIPTED, TELL, type Activities, type Step } from '../scripted/steps.js';
 import { ScriptedRun, type RunStart } from './scripted-run.js';
 import { VisibilityDouble } from './visibility-double.js';
 
@@ -55,6 +55,13 @@ export class ScriptedNamespace {
     this.current(workflowId).close('canceled', 'WORKFLOW_EXECUTION_CANCELED');
   }
 
+  /** A signal, of the name that scripts listen to. */
+  tell(workflowId: string, what: unknown): void {
+    const run = this.current(workflowId);
+    run.signal(TELL, [what]);
+    run.wake();
+  }
+
   /** A worker begins to poll, and takes what waits. */
   poll(taskQueue: string, identity = 'worker@test'): void {
     this.workers.set(taskQueue, identity);
@@ -85,7 +92,6 @@ export class ScriptedNamespace {
     eventId,
     reason,
     reapply,
-    thenSignal,
   }: Omit<ResetRequest, 'requestId'>): string {
     const base = this.get(workflowId, runId);
     const completed = base.events.find(
@@ -115,8 +121,22 @@ export class ScriptedNamespace {
         const signaled = event.workflowExecutionSignaledEventAttributes;
         if (signaled) run.add('WORKFLOW_EXECUTION_SIGNALED', signaled);
       }
-    if (thenSignal) run.signal(thenSignal.name, thenSignal.args);
     run.wake();
+    return run.runId;
+  }
+
+  /** The same execution once more, with other arguments: of a script that it was given, those are the script. */
+  protected beginAgain(base: ScriptedRun, args: readonly unknown[]): string {
+    const { workflowId, workflowType, steps } = base.start;
+    const current = this.current(workflowId);
+    if (current.status === 'completed')
+      throw new TemporalFault('rejected', `${workflowId} has gone through meanwhile`, {
+        status: 'ALREADY_EXISTS',
+      });
+    current.close('terminated', 'WORKFLOW_EXECUTION_TERMINATED', { reason: 'TerminateIfRunning' });
+    const script = workflowType === SCRIPTED ? (args[0] as readonly Step[]) : steps;
+    const run = this.#begun({ ...base.start, args, steps: script });
+    run.begin();
     return run.runId;
   }
 

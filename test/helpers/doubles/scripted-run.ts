@@ -46,7 +46,6 @@ export class ScriptedRun {
   readonly firstRunId: string;
   readonly startedAt = Date.now();
   readonly events: Event[] = [];
-  readonly signalRequests = new Set<string>();
   status: ExecutionStatus = 'running';
   closedAt: number | undefined;
   pending: PendingActivity | undefined;
@@ -154,7 +153,7 @@ export class ScriptedRun {
         results.push(outcome.result);
       }
     }
-    const told = { results, heardAtFirst: this.#heardAtFirst(), heard: this.heard() };
+    const told = { results, heard: this.heard() };
     this.close('completed', 'WORKFLOW_EXECUTION_COMPLETED', {
       result: encoded([told]),
       workflowTaskCompletedEventId,
@@ -175,7 +174,7 @@ export class ScriptedRun {
   #attempt(scheduledEventId: number, activityType: string, attempt: number): void {
     this.pending = undefined;
     try {
-      const result = this.#around.activities[activityType]?.(this.start.workflowId, this.heard());
+      const result = this.#around.activities[activityType]?.(this.start.workflowId, this.start.args);
       const startedEventId = this.add('ACTIVITY_TASK_STARTED', { scheduledEventId, attempt });
       this.add('ACTIVITY_TASK_COMPLETED', { scheduledEventId, startedEventId, result: encoded([result]) });
     } catch (error) {
@@ -233,20 +232,10 @@ export class ScriptedRun {
   }
 
   heard(): readonly unknown[] {
-    return this.#signals(this.events);
-  }
-
-  #signals(events: readonly Event[]): readonly unknown[] {
-    return events
+    return this.events
       .map((event) => event.workflowExecutionSignaledEventAttributes)
-      .filter((one) => one?.signalName === TELL || one?.signalName === 'ktbResolve')
+      .filter((one) => one?.signalName === TELL)
       .map((one) => decoded(one?.input?.payloads)[0]);
-  }
-
-  /** Signals that stand before the first task which a worker has completed. */
-  #heardAtFirst(): number {
-    const first = this.events.findIndex((event) => event.workflowTaskCompletedEventAttributes);
-    return this.#signals(this.events.slice(0, first)).length;
   }
 }
 

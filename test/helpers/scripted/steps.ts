@@ -12,13 +12,11 @@ export type Step =
 /** What it gives in the end. */
 export interface Told {
   readonly results: readonly unknown[];
-  /** Signals that it knew of before it did anything. */
-  readonly heardAtFirst: number;
   readonly heard: readonly unknown[];
 }
 
 export const SCRIPTED = 'scripted';
 export const TELL = 'tell';
 
-/** The activities of a script: what they throw fails an attempt. */
-export type Activities = Readonly<Record<string, (workflowId: string, heard: readonly unknown[]) => unknown>>;
+/** The activities of a script: what they throw fails an attempt. The double tells them the workflow's arguments too. */
+export type Activities = Readonly<Record<string, (workflowId: string, args: readonly unknown[]) => unknown>>;

@@ -20,7 +20,6 @@ const tell = defineSignal<[unknown]>('tell');
 export async function scripted(steps: readonly Step[]): Promise<Told> {
   const heard: unknown[] = [];
   setHandler(tell, (one) => void heard.push(one));
-  const heardAtFirst = heard.length;
   const results: unknown[] = [];
   for (const step of steps) {
     if ('call' in step) results.push(await activities[step.call]!(workflowInfo().workflowId));
@@ -28,5 +27,5 @@ export async function scripted(steps: readonly Step[]): Promise<Told> {
     else if ('fail' in step) throw ApplicationFailure.nonRetryable(step.fail, 'Scripted');
     else await continueAsNew<typeof scripted>(step.again);
   }
-  return { results, heardAtFirst, heard };
+  return { results, heard };
 }
