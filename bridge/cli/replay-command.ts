@@ -126,7 +126,7 @@ export async function showReplay(
     },
     onProgress,
   }).finally(end);
-  if (flags.json) printJsonReport(report);
+  if (flags.json) jsonOf(report).forEach((one) => printJson(one));
   else printReport(report, flags);
   const bad = report.replayed.some(({ state }) => state === 'not-reset' || state === 'failed');
   const leftOut = report.notFound.length > 0 || report.ready < report.entries.length;
@@ -178,11 +178,12 @@ function sayLeftOut({ entries }: ReplayPlan): void {
     say(oneLine(`Left out: ${letter.key ?? letter.workflowId}: ${message}`));
 }
 
-function printJsonReport(report: ReplayReport): void {
+/** What `--json` prints: an object for each dead letter, and for each key that means none. */
+export function jsonOf(report: ReplayReport): readonly object[] {
   const outcomes = new Map(report.replayed.map((one) => [one.workflowId, one]));
-  for (const { letter, eventId, readiness, message } of report.entries) {
+  const entries = report.entries.map(({ letter, eventId, readiness, message }) => {
     const outcome = outcomes.get(letter.workflowId);
-    printJson({
+    return {
       workflowId: letter.workflowId,
       key: letter.key,
       readiness,
@@ -191,9 +192,9 @@ function printJsonReport(report: ReplayReport): void {
       runId: outcome?.runId,
       state: outcome?.state,
       reason: outcome?.reason,
-    });
-  }
-  for (const key of report.notFound) printJson({ key, readiness: 'not-found' });
+    };
+  });
+  return [...entries, ...report.notFound.map((key) => ({ key, readiness: 'not-found' }))];
 }
 
 function printReport(report: ReplayReport, flags: ReplayFlags): void {
