@@ -10,7 +10,7 @@ import { OperatorDouble } from './operator-double.js';
 import type { StartFields } from './scripted-namespace.js';
 import { TemporalDouble } from './temporal-double.js';
 
-export function operatedConfig(fields: Partial<BridgeConfig> = {}): ResolvedConfig {
+function operatedConfig(fields: Partial<BridgeConfig> = {}): ResolvedConfig {
   return resolveConfig(
     {
       name: 'orders',
