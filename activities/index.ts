@@ -1,4 +1,4 @@
-/** The activities of our own workflows. What they need of the bridge is handed in by bridge/worker.ts. */
+/** The activities of our own workflows. What they need of the bridge is handed in by bridge/own-worker.ts. */
 import { activityInfo } from '@temporalio/activity';
 import {
   DISPATCH_RECORD_ACTIVITY,

@@ -10,14 +10,18 @@
  *   intake/offset-tracker     notes what became of it
  *   intake/committer          commits what lies below everything that is not done
  *
- * Only this file and worker.ts construct clients; everything else takes ports.
+ * Only this file, worker.ts and own-worker.ts construct clients; everything else takes ports.
  */
 import { QueueAdmission } from './admission/admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig } from './config/resolved.js';
+import { fingerprintOf } from './config/fingerprint.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { taskQueuesOf } from './config/task-queues.js';
+import { awayReason, refusalOf } from './connections/refusal.js';
+import { RefusalReporter } from './connections/refusal-reporter.js';
+import { kafkaService, temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
 import { FaultJudge } from './delivery/fault-judge.js';
 import { OUTCOMES, type Outcome } from './delivery/outcomes.js';
@@ -27,6 +31,7 @@ import { WorkflowDelivery } from './delivery/workflow-delivery.js';
 import { BridgeError, messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
 import { Intake, lostMessage, type PartitionState } from './intake/intake.js';
+import { kafkaState } from './intake/kafka-answers.js';
 import { KafkaSource } from './intake/kafka-source.js';
 import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
@@ -146,12 +151,20 @@ export class Bridge {
       intake,
       watchdogMs: config.watchdogMs,
       onStuck: (partitions, message) => logger.error({ alert: 'watchdog', partitions }, message),
+      onRefused: (why) => this.#waits('Kafka', config.kafka.brokers.join(','), why, true),
+      onAnswer: () => {
+        if (this.#phase !== 'waiting') return;
+        this.#phase = 'running';
+        this.#reason = undefined;
+        logger.info('Kafka takes us again');
+      },
     });
   }
 
   /**
    * Joins the group and begins; waits as long as Kafka or Temporal is away.
-   * @throws BridgeError `KTB_SUBSCRIPTION` if the group belongs to a subscription of another name
+   * @throws BridgeError `KTB_SUBSCRIPTION` if the group belongs to a subscription of another name; `KTB_KAFKA` or
+   * `KTB_TEMPORAL` if one of them refuses us or shows a certificate that isn't to be trusted
    */
   async start(): Promise<void> {
     const { signal } = this.#stop;
@@ -219,6 +232,10 @@ export class Bridge {
   #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): WorkflowDelivery {
     const { circuit: circuitOptions } = this.#config;
     const circuit = new TemporalCircuit(circuitOptions);
+    // While the bridge runs a refusal is waited out like an outage, behind the circuit.
+    const refusals = new RefusalReporter(temporalService(this.#config.temporal), (why) =>
+      this.#sayRefused(why),
+    );
     circuit.onChange((open) => {
       if (open) {
         this.#admission.hold('circuit');
@@ -237,11 +254,13 @@ export class Bridge {
         judge: new FaultJudge(),
         // A call that is always made: capabilities are answered from memory, also while Temporal is away.
         probe: () => temporal.backlog(ownTaskQueue(this.#config.temporal.taskQueue)),
-        onFault: (fault, attempt) =>
+        onFault: (fault, attempt) => {
           this.#logger.debug(
             { status: fault.status, kind: fault.kind, attempt, reason: fault.message },
             'a start failed',
-          ),
+          );
+          void refusals.failed(fault);
+        },
       }),
       holds,
       scope: scopeOf(this.#config),
@@ -254,7 +273,10 @@ export class Bridge {
           { status: fault.status, reason: fault.message },
           'a record can be neither started nor quarantined; it is tried again',
         ),
-      onStarted: () => backlog.started(),
+      onStarted: () => {
+        refusals.passed();
+        backlog.started();
+      },
     });
   }
 
@@ -281,9 +303,8 @@ export class Bridge {
         this.#reason = undefined;
         logger.info({ group: this.#config.kafka.groupId }, 'joined the group');
       },
-      disconnected: (why) => {
-        if (this.#phase === 'draining' || this.#phase === 'stopped') return;
-        this.#waits('Kafka', this.#config.kafka.brokers.join(','), why);
+      disconnected: (why, refused) => {
+        this.#waits('Kafka', this.#config.kafka.brokers.join(','), why, refused);
       },
       settled: ({ source, route }, { outcome, workflowId, runId, message }) => {
         this.#outcomes[outcome]++;
@@ -309,6 +330,7 @@ export class Bridge {
 
   async #checkSubscription(signal: AbortSignal): Promise<void> {
     const { name, kafka } = this.#config;
+    const service = kafkaService(kafka);
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const committed = await this.#source.committed(await this.#source.existingTopics());
@@ -323,7 +345,9 @@ export class Bridge {
         );
       } catch (error) {
         if (error instanceof BridgeError) throw error;
-        this.#waits('Kafka', kafka.brokers.join(','), messageOf(error));
+        const refusal = await refusalOf(error, service);
+        if (refusal && !signal.aborted) throw refusal;
+        this.#waits('Kafka', kafka.brokers.join(','), awayReason(error, service));
         await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
       }
     }
@@ -331,6 +355,7 @@ export class Bridge {
 
   async #awaitTemporal(signal: AbortSignal): Promise<void> {
     const { address, namespace } = this.#config.temporal;
+    const service = temporalService(this.#config.temporal);
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const { serverVersion, searchAttributes } = await this.#temporal.capabilities();
@@ -342,26 +367,39 @@ export class Bridge {
         }
         return;
       } catch (error) {
-        this.#waits('Temporal', `${address}, namespace ${namespace}`, messageOf(error));
+        const refusal = await refusalOf(error, service);
+        if (refusal && !signal.aborted) throw refusal;
+        this.#waits('Temporal', `${address}, namespace ${namespace}`, awayReason(error, service));
         await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
       }
     }
   }
 
-  /** Said once for each new reason, not at each attempt. */
-  #waits(whom: string, where: string, why: string): void {
-    if (this.#stop.signal.aborted) return;
-    const reason = `${whom} at ${where} is away: ${why}`;
+  /** Said once for each new reason, not at each attempt. `refused` needs somebody; to be away may pass. */
+  #waits(whom: string, where: string, why: string, refused = false): void {
+    if (this.#phase === 'draining' || this.#phase === 'stopped') return;
+    const state = kafkaState(why);
+    const reason = refused ? why : `${whom} at ${where} ${state}: ${why}`;
     this.#phase = 'waiting';
     if (this.#reason === reason) return;
     this.#reason = reason;
-    this.#logger.warn({ reason: why }, `${whom} at ${where} does not answer; waiting for it`);
+    if (refused) this.#sayRefused(why);
+    else this.#logger.warn({ reason: why }, `${whom} at ${where} ${state}; waiting for it`);
+  }
+
+  #sayRefused(why: string): void {
+    this.#logger.error({ alert: 'connection' }, `${why}. Waiting until that is mended`);
   }
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {
   return new KafkaSource({
-    name: config.name,
+    mark: {
+      name: config.name,
+      idPrefix: config.idPrefix,
+      namespace: config.temporal.namespace,
+      fingerprint: fingerprintOf(config),
+    },
     kafka: config.kafka,
     topics: topicsOf(config.routes),
     maxBatchBytes: config.buffer.bytes,

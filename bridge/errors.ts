@@ -4,8 +4,8 @@
  * `KTB_CONFIG`: the configuration is wrong; the message names the field, what was expected and what came.
  * `KTB_USAGE`: a command or a function was called wrongly.
  * `KTB_SUBSCRIPTION`: the consumer group belongs to a subscription of another name.
- * `KTB_KAFKA`: Kafka refused something that a retry does not mend.
- * `KTB_TEMPORAL`: Temporal refused something that a retry does not mend.
+ * `KTB_KAFKA`: Kafka refused something that a retry does not mend, or shows a certificate that is not to be trusted.
+ * `KTB_TEMPORAL`: Temporal refused something that a retry does not mend, or shows such a certificate.
  * `KTB_WORKER`: the worker can't be built: an unknown workflow or activity, a bundle that fails.
  * `KTB_LOCAL_STACK`: a piece of the local stack can't be had; the message lists the ways to get it.
  * `KTB_RECORD`: a record can't be decoded, routed or taken.

@@ -5,9 +5,12 @@
  */
 import { Bridge, type BridgeOptions } from './bridge.js';
 import type { ResolvedConfig } from './config/resolved.js';
-import { resolveConfig } from './config/resolve.js';
+import { asResolved } from './config/resolve.js';
 import type { BridgeConfig } from './config/types.js';
 import { BridgeClient, type BridgeClientOptions } from './operate/bridge-client.js';
+import { examine, type DoctorOptions } from './operate/doctor.js';
+import type { Finding } from './operate/doctor/finding.js';
+import { registerSearchAttributes, type SetupResult } from './operate/setup.js';
 import { BridgeWorker, type BridgeWorkerOptions } from './worker.js';
 
 /**
@@ -25,7 +28,7 @@ export function createBridge(
   config: BridgeConfig<any, any> | ResolvedConfig,
   options?: BridgeOptions,
 ): Bridge {
-  return new Bridge(resolved(config), options);
+  return new Bridge(asResolved(config), options);
 }
 
 /**
@@ -43,7 +46,7 @@ export function createWorker(
   config: BridgeConfig<any, any> | ResolvedConfig,
   options?: BridgeWorkerOptions,
 ): BridgeWorker {
-  return new BridgeWorker(resolved(config), options);
+  return new BridgeWorker(asResolved(config), options);
 }
 
 /**
@@ -61,11 +64,34 @@ export function createBridgeClient(
   config: BridgeConfig<any, any> | ResolvedConfig,
   options?: BridgeClientOptions,
 ): BridgeClient {
-  return new BridgeClient(resolved(config), options);
+  return new BridgeClient(asResolved(config), options);
 }
 
-function resolved(config: BridgeConfig<any, any> | ResolvedConfig): ResolvedConfig {
-  return 'baseDir' in config ? config : resolveConfig(config, { baseDir: process.cwd() });
+/**
+ * Registers the bridge's search attributes in the config's namespace. Again, it changes nothing. Where somebody else
+ * must do it, as on Temporal Cloud, the result has the commands.
+ *
+ * @throws BridgeError `KTB_CONFIG`, `KTB_TEMPORAL`
+ */
+export async function setup(config: BridgeConfig<any, any> | ResolvedConfig): Promise<SetupResult> {
+  return registerSearchAttributes(asResolved(config).temporal);
+}
+
+/**
+ * Looks at everything that a bridge of this configuration needs and says what is wrong and what to do: a finding for
+ * each check, the good ones too. What a server does is a finding, never an exception.
+ *
+ * @example
+ * ```ts
+ * const troubles = (await doctor(config)).filter(({ level }) => level === 'problem');
+ * ```
+ * @throws BridgeError `KTB_CONFIG`
+ */
+export async function doctor(
+  config: BridgeConfig<any, any> | ResolvedConfig,
+  options?: DoctorOptions,
+): Promise<readonly Finding[]> {
+  return examine(asResolved(config), options);
 }
 
 export { defineConfig } from './config/define-config.js';
@@ -91,6 +117,7 @@ export type {
   WorkerSettings,
   WorkflowRoute,
 } from './config/types.js';
+export { kafkaBridge, type KafkaBridgeOptions, type KafkaBridgePlugin } from './plugin.js';
 export { BridgeError, type BridgeErrorCode } from './errors.js';
 export type { Bridge, BridgeOptions, BridgePhase, BridgeStatus } from './bridge.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
@@ -121,6 +148,9 @@ export type {
   ReprocessRequest,
 } from './operate/reprocess.js';
 export type { ReplayFrom } from './operate/reset-point.js';
+export type { DoctorOptions } from './operate/doctor.js';
+export type { CheckName, Finding, FindingLevel } from './operate/doctor/finding.js';
+export type { SetupResult } from './operate/setup.js';
 export type { Outcome } from './delivery/outcomes.js';
 export type { HandlerCall } from '../activities/index.js';
 export type {

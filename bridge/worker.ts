@@ -1,24 +1,21 @@
 /**
- * The worker process: the user's workflows and activities on their task queue, and ours (activity routes, quarantine)
- * on `<taskQueue>-ktb`, by a second Worker, so that a flood of the user's work can't starve them.
+ * The worker process: the user's workflows and activities on their task queue, by a Worker that is built from the config,
+ * and ours on `<taskQueue>-ktb` beside it, by the plugin that any other worker can have too (plugin.ts).
  */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
-import { createOwnActivities, MarkRun } from '../activities/index.js';
+import { NativeConnection, TransportError, Worker, type WorkerOptions } from '@temporalio/worker';
 import { ownTaskQueue } from '../workflows/contract.js';
 import { loadModule } from './config/load.js';
 import type { ResolvedConfig } from './config/resolved.js';
-import { createDispatch } from './delivery/dispatch.js';
-import { scopeOf } from './delivery/record-start.js';
+import { awayReason, refusalOf, refusalWithoutAsking } from './connections/refusal.js';
+import { temporalService } from './connections/service.js';
 import { BridgeError, messageOf } from './errors.js';
-import { createRecordMapper } from './intake/record-mapper.js';
 import { createLogger, type Logger } from './observe/logger.js';
 import { installRuntime } from './observe/temporal-runtime.js';
-import { connectionOptions, SdkTemporalPort } from './temporal/sdk-temporal-port.js';
+import { runOwnWorker, stopIfRunning, type Functions } from './own-worker.js';
+import { KafkaBridgePlugin } from './plugin.js';
+import { checkRouteNames, functionNames, workflowNames } from './route-names.js';
+import { connectionOptions } from './temporal/sdk-temporal-port.js';
 import { delay } from './timing.js';
-
-type Functions = Readonly<Record<string, (...args: any[]) => any>>;
 
 export interface BridgeWorkerOptions {
   readonly logger?: Logger;
@@ -29,8 +26,7 @@ export class BridgeWorker {
   readonly #config: ResolvedConfig;
   readonly #logger: Logger;
   readonly #stop = new AbortController();
-  #workers: readonly Worker[] = [];
-  #port: SdkTemporalPort | undefined;
+  #worker: Worker | undefined;
   #connection: NativeConnection | undefined;
   #running: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -42,56 +38,69 @@ export class BridgeWorker {
 
   /**
    * Connects, waiting as long as Temporal is away, and begins to poll.
-   * @throws BridgeError `KTB_WORKER` if a route names a workflow or an activity that is not there, or the bundle fails
+   * @throws BridgeError `KTB_TEMPORAL` if Temporal refuses us, or shows a certificate that isn't to be trusted;
+   * `KTB_WORKER` if a route names a workflow or an activity that is not there, or the bundle fails
    */
   async start(): Promise<void> {
-    const { temporal, worker } = this.#config;
+    const { temporal } = this.#config;
     installRuntime(this.#logger, this.#config.logLevel);
-    const activities = await activitiesOf(this.#config);
-    await checkNames(this.#config, activities, this.#logger);
+    const users = userOptions(this.#config, await activitiesOf(this.#config));
+    await checkNames(this.#config, users, this.#logger);
     const connection = await this.#connect();
     if (!connection) return;
     this.#connection = connection;
-    this.#port = new SdkTemporalPort(temporal);
-    const shared = {
-      connection,
-      namespace: temporal.namespace,
-      shutdownGraceTime: worker.shutdownGraceTimeMs,
-      ...(temporal.dataConverter === undefined ? {} : { dataConverter: temporal.dataConverter }),
-    };
     try {
-      const own = Worker.create({
-        ...shared,
-        taskQueue: ownTaskQueue(temporal.taskQueue),
-        ...ownBundle(this.#config),
-        activities: {
-          ...activities,
-          ...createOwnActivities({
-            dispatch: createDispatch(createRecordMapper(this.#config), this.#port, scopeOf(this.#config)),
-            history: (workflowId, runId) => this.#port!.history(workflowId, runId),
-          }),
-        },
-        interceptors: { activity: [(context) => ({ inbound: new MarkRun(context) })] },
-      });
-      const users = this.#hasUserWork(activities)
-        ? Worker.create({
-            ...shared,
-            taskQueue: temporal.taskQueue,
-            activities,
-            ...userOptions(this.#config),
-          })
-        : undefined;
-      this.#workers = await Promise.all([own, ...(users ? [users] : [])]);
+      await this.#run({ connection, ...users });
     } catch (error) {
+      if (error instanceof BridgeError) throw error;
+      // A server may answer the connection's first call to anybody, and refuse the namespace.
+      const refusal =
+        error instanceof TransportError
+          ? refusalWithoutAsking(error, temporalService(this.#config.temporal))
+          : undefined;
+      if (refusal) throw refusal;
       throw new BridgeError('KTB_WORKER', `The worker can't be built: ${messageOf(error)}`, { cause: error });
     }
     if (this.#stop.signal.aborted) return;
-    this.#running = Promise.all(this.#workers.map((one) => one.run())).then(() => undefined);
-    this.#running.catch(() => undefined); // whoever awaits `finished` hears of it
+    const own = ownTaskQueue(temporal.taskQueue);
     this.#logger.info(
-      { taskQueues: this.#workers.map((one) => one.options.taskQueue), namespace: temporal.namespace },
+      {
+        taskQueues: this.#worker ? [own, this.#worker.options.taskQueue] : [own],
+        namespace: temporal.namespace,
+      },
       'polling',
     );
+  }
+
+  /** Both Workers, or ours alone; resolves when they poll. */
+  async #run(users: WorkerOptions): Promise<void> {
+    const { signal } = this.#stop;
+    let onPolling!: () => void;
+    const polling = new Promise<void>((resolve) => (onPolling = resolve));
+    if (hasWork(users)) {
+      const plugin = new KafkaBridgePlugin(this.#config, {
+        logger: this.#logger,
+        namesChecked: true,
+        onPolling,
+      });
+      this.#worker = await Worker.create({ ...users, plugins: [...(users.plugins ?? []), plugin] });
+      if (signal.aborted) return;
+      this.#running = this.#worker.run();
+    } else {
+      const { connection, dataConverter = this.#config.temporal.dataConverter } = users;
+      this.#running = runOwnWorker(
+        this.#config,
+        {
+          ...(connection === undefined ? {} : { connection }),
+          ...(dataConverter === undefined ? {} : { dataConverter }),
+          activities: {},
+          shutdownGraceTimeMs: this.#config.worker.shutdownGraceTimeMs,
+        },
+        { signal, onPolling },
+      );
+    }
+    this.#running.catch(() => undefined); // whoever awaits `finished` hears of it
+    await Promise.race([polling, this.#running]);
   }
 
   /** Resolves when the worker has been closed. @throws what ended it otherwise */
@@ -111,23 +120,22 @@ export class BridgeWorker {
 
   async #close(): Promise<void> {
     this.#stop.abort();
-    for (const worker of this.#workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+    if (this.#worker) stopIfRunning(this.#worker);
     await this.#running?.catch(() => undefined);
-    await Promise.allSettled([this.#connection?.close(), this.#port?.close()]);
-  }
-
-  #hasUserWork(activities: Functions): boolean {
-    return this.#config.worker.workflowsPath !== undefined || Object.keys(activities).length > 0;
+    await this.#connection?.close().catch(() => undefined);
   }
 
   async #connect(): Promise<NativeConnection | undefined> {
     const { signal } = this.#stop;
+    const service = temporalService(this.#config.temporal);
     let said: string | undefined;
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         return await NativeConnection.connect(connectionOptions(this.#config.temporal));
       } catch (error) {
-        const why = messageOf(error);
+        const refusal = await refusalOf(error, service);
+        if (refusal && !signal.aborted) throw refusal;
+        const why = awayReason(error, service);
         const { address } = this.#config.temporal;
         if (why !== said)
           this.#logger.warn({ reason: why }, `Temporal at ${address} does not answer; waiting for it`);
@@ -139,34 +147,24 @@ export class BridgeWorker {
   }
 }
 
-/** Sources under tsx, compiled files in the package. */
-function fileBeside(relative: string): string {
-  const path = fileURLToPath(new URL(relative, import.meta.url));
-  return existsSync(path) ? path : path.replace(/\.js$/, '.ts');
-}
-
-/** The package ships its workflows bundled; sources, and a payload converter of the user's, need a bundle of their own. */
-function ownBundle(config: ResolvedConfig): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  const prebuilt = fileURLToPath(new URL('../own-workflows.cjs', import.meta.url));
-  if (existsSync(prebuilt) && config.temporal.dataConverter?.payloadConverterPath === undefined) {
-    return { workflowBundle: { codePath: prebuilt } };
-  }
-  return { workflowsPath: fileBeside('../workflows/index.js') };
-}
-
-function userOptions(config: ResolvedConfig): Partial<WorkerOptions> {
-  const { workflowsPath, options } = config.worker;
+/** What the config says of the user's Worker; `worker.options` win. */
+function userOptions(config: ResolvedConfig, activities: Functions): Omit<WorkerOptions, 'connection'> {
+  const { temporal, worker } = config;
   return {
-    ...options,
-    ...(workflowsPath === undefined ? {} : { workflowsPath }),
-    interceptors: {
-      ...options.interceptors,
-      workflowModules: [
-        ...(options.interceptors?.workflowModules ?? []),
-        fileBeside('../workflows/interceptors.js'),
-      ],
-    },
+    namespace: temporal.namespace,
+    taskQueue: temporal.taskQueue,
+    shutdownGraceTime: worker.shutdownGraceTimeMs,
+    activities,
+    ...(worker.workflowsPath === undefined ? {} : { workflowsPath: worker.workflowsPath }),
+    ...worker.options,
   };
+}
+
+/** Without workflows and activities of its own a worker has nothing to poll for but ours. */
+function hasWork({ workflowsPath, workflowBundle, activities }: Partial<WorkerOptions>): boolean {
+  return (
+    workflowsPath !== undefined || workflowBundle !== undefined || Object.keys(activities ?? {}).length > 0
+  );
 }
 
 async function activitiesOf(config: ResolvedConfig): Promise<Functions> {
@@ -178,49 +176,16 @@ async function activitiesOf(config: ResolvedConfig): Promise<Functions> {
   ) as Functions;
 }
 
-async function checkNames(config: ResolvedConfig, activities: Functions, logger: Logger): Promise<void> {
-  const workflows = await workflowNames(config, logger);
-  const problems: string[] = [];
-  for (const { id, target } of config.routes) {
-    if (target.kind === 'activity' && !Object.hasOwn(activities, target.activity.activity)) {
-      problems.push(
-        `Expected route \`${id}\` to name an activity, got \`${target.activity.activity}\`; there are: ${listOf(Object.keys(activities))}`,
-      );
-    }
-    // A route with a task queue of its own is handled by somebody else's worker.
-    if (
-      target.kind === 'workflow' &&
-      workflows &&
-      target.options.taskQueue === undefined &&
-      !workflows.has(target.workflow)
-    ) {
-      problems.push(
-        `Expected route \`${id}\` to name a workflow, got \`${target.workflow}\`; there are: ${listOf([...workflows])}`,
-      );
-    }
-  }
-  if (problems.length > 0) throw new BridgeError('KTB_WORKER', problems.join('\n'));
-}
-
-/** Undefined where they can't be known: a module that only loads inside of Temporal's sandbox. */
-async function workflowNames(
+async function checkNames(
   config: ResolvedConfig,
+  users: Partial<WorkerOptions>,
   logger: Logger,
-): Promise<ReadonlySet<string> | undefined> {
-  const { workflowsPath } = config.worker;
-  if (workflowsPath === undefined) return new Set();
-  try {
-    const found = await loadModule(workflowsPath);
-    return new Set(Object.keys(found).filter((name) => typeof found[name] === 'function'));
-  } catch (error) {
-    logger.warn(
-      { reason: messageOf(error) },
-      'the names of workflows are not checked: their module does not load here',
-    );
-    return undefined;
-  }
-}
-
-function listOf(names: readonly string[]): string {
-  return names.length === 0 ? 'none' : names.join(', ');
+): Promise<void> {
+  const { workflowsPath, workflowBundle, activities = {} } = users;
+  const workflows =
+    workflowsPath === undefined ? new Set<string>() : await workflowNames(workflowsPath, logger);
+  checkRouteNames(config.routes, {
+    activities: functionNames(activities as Functions),
+    workflows: workflowBundle === undefined ? workflows : undefined,
+  });
 }

@@ -36,7 +36,7 @@ function compile(outDir: string): void {
   }
 }
 
-/** Where bridge/worker.ts looks for it. */
+/** Where bridge/own-worker.ts looks for it. */
 async function bundle(outDir: string): Promise<void> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(outDir, 'workflows', 'index.js'),

@@ -29,6 +29,9 @@ export async function configFrom(flags: ConfigFlags): Promise<ResolvedConfig> {
   return flags.logLevel === undefined ? config : { ...config, logLevel: flags.logLevel };
 }
 
+/** The exit code of a command that has done its work and found something for somebody to do. */
+export const FOUND_SOMETHING = 3;
+
 /** One clear message, and the exit code that fits. */
 export function report(error: unknown): void {
   if (error instanceof CommanderError) {

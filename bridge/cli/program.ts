@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { bridgeCommand } from './bridge-command.js';
+import { completionCommand } from './completion-command.js';
 import { devCommand } from './dev-command.js';
 import { failedCommand } from './failed-command.js';
 import { quarantineCommand } from './quarantine-command.js';
 import { replayCommand } from './replay-command.js';
 import { reprocessCommand } from './reprocess-command.js';
 import { statusCommand } from './status-command.js';
+import { doctorCommand } from './doctor-command.js';
+import { setupCommand } from './setup-command.js';
 import { workerCommand } from './worker-command.js';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something. */
@@ -24,6 +27,7 @@ Examples:
   ktb status order-17          what became of the record with this key
   ktb failed --by reason       dead letters, by their reason
   ktb replay --reason "bank"   run them again
+  ktb doctor                   what is wrong, and what to do
 
 Environment: KAFKA_BROKERS, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, ... override the config file.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
@@ -32,11 +36,14 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     bridgeCommand(),
     workerCommand(),
     devCommand(),
+    setupCommand(),
+    doctorCommand(),
     statusCommand(),
     failedCommand(),
     replayCommand(),
     quarantineCommand(),
     reprocessCommand(),
+    completionCommand(() => ktb),
   ];
   for (const command of commands) ktb.addCommand(command);
   const all = [ktb, ...ktb.commands, ...ktb.commands.flatMap((command) => command.commands)];

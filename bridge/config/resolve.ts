@@ -85,6 +85,11 @@ export function resolveConfig<W = unknown, A = unknown>(
   return freezeOurs(resolved);
 }
 
+/** A config that was given as it is, with relative paths from the working folder; a resolved one is taken as it comes. */
+export function asResolved(config: BridgeConfig<any, any> | ResolvedConfig): ResolvedConfig {
+  return 'baseDir' in config ? config : resolveConfig(config, { baseDir: process.cwd() });
+}
+
 /** The defaults, but for what is given; a field that is there and `undefined` is not given. */
 function withDefaults<T extends object>(
   defaults: T,
@@ -136,12 +141,19 @@ function resolveWorker(
     activities: typeof activities === 'string' ? path.resolve(baseDir, activities) : activities,
     shutdownGraceTimeMs: given.shutdownGraceTimeMs ?? DEFAULTS.worker.shutdownGraceTimeMs,
     options: { ...given.options },
+    ownOptions: { ...given.ownOptions },
   };
 }
 
 /** One level by one: below `ssl`, `tls`, `activities`, a route's options and the like stand objects of the user's. */
 function freezeOurs(config: ResolvedConfig): ResolvedConfig {
-  for (const section of [config.temporal, config.worker, config.worker.options, config.kafka])
+  for (const section of [
+    config.temporal,
+    config.worker,
+    config.worker.options,
+    config.worker.ownOptions,
+    config.kafka,
+  ])
     Object.freeze(section);
   for (const ours of [config.kafka.brokers, config.buffer, config.circuit, config.quarantineLimit])
     deepFreeze(ours);

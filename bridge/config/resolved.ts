@@ -68,6 +68,7 @@ export interface ResolvedConfig {
     readonly activities: WorkerSettings['activities'];
     readonly shutdownGraceTimeMs: number;
     readonly options: NonNullable<WorkerSettings['options']>;
+    readonly ownOptions: NonNullable<WorkerSettings['ownOptions']>;
   };
   readonly routes: readonly ResolvedRoute[];
   readonly onUnrouted: 'quarantine' | 'ignore';

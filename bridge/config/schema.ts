@@ -187,6 +187,7 @@ const schema = fields({
     ).optional(),
     shutdownGraceTimeMs: milliseconds.optional(),
     options: object.optional(),
+    ownOptions: object.optional(),
   }).optional(),
   routes: z.array(route, { error: 'an array of routes' }).min(1, { error: 'an array of at least one route' }),
   decoder: decoder.optional(),

@@ -143,6 +143,14 @@ export interface TemporalOptions {
   readonly dataConverter?: DataConverter;
 }
 
+/** What may be tuned of our worker; the rest is the bridge's business. */
+type OwnWorkerSettings = Partial<
+  Omit<
+    WorkerOptions,
+    'connection' | 'namespace' | 'taskQueue' | 'workflowsPath' | 'workflowBundle' | 'activities' | 'plugins'
+  >
+>;
+
 export interface WorkerSettings {
   /** A path from the config file, without or with the ending. */
   readonly workflowsPath?: string;
@@ -150,8 +158,10 @@ export interface WorkerSettings {
   readonly activities?: string | Readonly<Record<string, (...args: any[]) => any>>;
   /** What running calls get to finish in when the worker stops. @default 20000 */
   readonly shutdownGraceTimeMs?: number;
-  /** Passed through to Temporal's worker, e.g. `maxConcurrentActivityTaskExecutions`. */
+  /** Passed through to Temporal's worker, e.g. `maxConcurrentActivityTaskExecutions`, `workerDeploymentOptions`. */
   readonly options?: Partial<WorkerOptions>;
+  /** The same for our worker, on `<taskQueue>-ktb`: how many calls of activity routes run at a time, e.g. */
+  readonly ownOptions?: OwnWorkerSettings;
 }
 
 export interface BufferOptions {

@@ -11,8 +11,19 @@ import { lastHeader, textOf, type RawHeaders, type SourceRecord } from '../recor
 import { quarantineWorkflowId, startRequestId } from '../temporal/ids.js';
 import type { StartRequest } from '../temporal/temporal-port.js';
 import type { StartScope } from './record-start.js';
+import { summaryOf } from './summary.js';
 
 const PREVIEW_CHARACTERS = 1_000;
+
+/** Shown on the execution's page. Fixed text: the UI renders it as Markdown, and a record's text is hostile. */
+const DETAILS = {
+  whole:
+    'This record could not be taken; the failure (**Result**, on the timeline) says why. Mend the cause (the decoder, the route, the key), ' +
+    'restart `ktb worker` with it, and **Reset** this workflow to any event: the record goes its way once more.',
+  'left-out':
+    'This record could not be taken, and is too large to be kept here: the failure (**Result**, on the timeline) says ' +
+    'why, and where Kafka still has it.',
+};
 
 export interface QuarantineCase {
   readonly source: SourceRecord;
@@ -72,6 +83,8 @@ export function quarantineRequestOf(
       route: it.routeId,
       offset: source.offset,
     },
+    summary: summaryOf(source, `${it.reason}:`, it.message),
+    details: DETAILS[bytes === 'whole' ? 'whole' : 'left-out'],
   };
 }
 

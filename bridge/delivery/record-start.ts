@@ -5,6 +5,7 @@ import type { Priority } from '../config/types.js';
 import { keyHash, parseRequestId, recordWorkflowId, startRequestId, type IdScope } from '../temporal/ids.js';
 import type { StartRequest, TemporalPort } from '../temporal/temporal-port.js';
 import { meaningOfTakenId } from './outcomes.js';
+import { summaryOf } from './summary.js';
 
 /** What a start needs to know of the configuration. */
 export interface StartScope extends IdScope {
@@ -64,6 +65,7 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
       route: route.id,
       offset: source.offset,
     },
+    summary: summaryOf(source, '', record.info.eventType ?? ''),
     ...(options.searchAttributes === undefined
       ? {}
       : { searchAttributes: options.searchAttributes.getAll() }),

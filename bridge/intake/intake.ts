@@ -32,7 +32,7 @@ export interface IntakeEvents {
   /** Nothing more is read or committed of a partition: its log is not the one that we read, or its lost range holds it. */
   stopped(at: TopicPartition, message: string): void;
   connected(): void;
-  disconnected(why: string): void;
+  disconnected(why: string, refused?: boolean): void;
 }
 
 export interface IntakeOptions {
@@ -185,8 +185,8 @@ export class Intake implements SourceListener {
     this.#options.events.connected();
   }
 
-  disconnected(why: string): void {
-    this.#options.events.disconnected(why);
+  disconnected(why: string, refused = false): void {
+    this.#options.events.disconnected(why, refused);
   }
 
   /** Reads and commits nothing more of a partition: its log is not the one that we read. */

@@ -43,10 +43,11 @@ export class KafkaAdmin {
 
   async committed(
     topics: readonly string[],
+    groupId = this.#groupId,
   ): Promise<readonly (CommitEntry & { readonly metadata: string })[]> {
     if (topics.length === 0) return [];
     const admin = await this.#connected();
-    const answers = await this.#asked(admin.fetchOffsets({ groupId: this.#groupId, topics: [...topics] }));
+    const answers = await this.#asked(admin.fetchOffsets({ groupId, topics: [...topics] }));
     return answers.flatMap(({ topic, partitions }) =>
       partitions
         .filter(({ offset }) => offset !== '-1')
@@ -86,6 +87,11 @@ export class KafkaAdmin {
 
   async deleteGroup(groupId: string): Promise<void> {
     await this.#asked((await this.#connected()).deleteGroups([groupId]));
+  }
+
+  /** Anything else, under the same patience. */
+  async ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    return this.#asked(question(await this.#connected()));
   }
 
   async close(): Promise<void> {

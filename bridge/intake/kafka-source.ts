@@ -1,13 +1,16 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import type { ResolvedConfig } from '../config/resolved.js';
-import { messageOf } from '../errors.js';
+import { connectionFault } from '../connections/connection-fault.js';
+import { awayReason, refusalOf } from '../connections/refusal.js';
+import { kafkaService, type Service } from '../connections/service.js';
+import { BridgeError, messageOf } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import { delay, within } from '../timing.js';
 import { kafkaClient } from './kafka-client.js';
 import { KafkaAdmin } from './kafka-admin.js';
 import { recordOf } from './kafka-record.js';
 import { patchKafkajs } from './kafkajs-patches.js';
-import { commitMetadata } from './subscription.js';
+import { commitMetadata, type SubscriptionMark } from './subscription.js';
 import type {
   CommitEntry,
   PartitionLog,
@@ -17,8 +20,8 @@ import type {
 } from './record-source.js';
 
 export interface KafkaSourceOptions {
-  /** The subscription: it stands in the metadata of every commit. */
-  readonly name: string;
+  /** It stands in the metadata of every commit. */
+  readonly mark: SubscriptionMark;
   readonly kafka: ResolvedConfig['kafka'];
   readonly topics: readonly (string | RegExp)[];
   /** Bytes that one batch may unpack to. */
@@ -36,6 +39,7 @@ export class KafkaSource implements RecordSource {
   readonly #options: KafkaSourceOptions;
   readonly #kafka;
   readonly #admin: KafkaAdmin;
+  readonly #service: Service;
   #consumer: Consumer | undefined;
   #listener: SourceListener | undefined;
   #signal: AbortSignal = new AbortController().signal;
@@ -53,6 +57,7 @@ export class KafkaSource implements RecordSource {
     patchKafkajs(options.maxBatchBytes);
     this.#kafka = kafkaClient(options.kafka, options.logger);
     this.#admin = new KafkaAdmin(this.#kafka, options.kafka.groupId);
+    this.#service = kafkaService(options.kafka);
   }
 
   get lastFetchAt(): number {
@@ -69,8 +74,11 @@ export class KafkaSource implements RecordSource {
         await this.#admin.topics();
         return;
       } catch (error) {
-        onWaiting(messageOf(error));
         await this.#admin.close();
+        const refusal = await refusalOf(error, this.#service);
+        if (signal.aborted) return;
+        if (refusal) throw refusal;
+        onWaiting(awayReason(error, this.#service));
         await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
       }
     }
@@ -105,7 +113,7 @@ export class KafkaSource implements RecordSource {
   async commit(entries: readonly CommitEntry[]): Promise<void> {
     // A commit of somebody who isn't the owner is taken by the broker and rewinds the group: only what is ours now.
     const ours = new Set(this.#assigned.map(textOf));
-    const metadata = commitMetadata(this.#options.name);
+    const metadata = commitMetadata(this.#options.mark);
     const offsets = entries
       .filter((entry) => ours.has(textOf(entry)))
       .map(({ topic, partition, position }) => ({ topic, partition, offset: position.toString(), metadata }));
@@ -113,8 +121,12 @@ export class KafkaSource implements RecordSource {
     if (offsets.length > 0) await this.#consumer.commitOffsets(offsets);
   }
 
-  logs(topics: readonly string[]): Promise<readonly PartitionLog[]> {
-    return this.#admin.logs(topics);
+  async logs(topics: readonly string[]): Promise<readonly PartitionLog[]> {
+    try {
+      return await this.#admin.logs(topics);
+    } catch (error) {
+      throw (await refusalOf(error, this.#service)) ?? error;
+    }
   }
 
   committed(topics: readonly string[]): Promise<readonly (CommitEntry & { readonly metadata: string })[]> {
@@ -164,7 +176,9 @@ export class KafkaSource implements RecordSource {
         await delay(Math.min(5_000, 500 * 2 ** attempt), this.#signal);
       } catch (error) {
         if (this.#signal.aborted || this.#stopped) return;
-        this.#listener?.disconnected(messageOf(error));
+        // A refusal is waited out too, once we run: credentials and certificates are renewed while others use them.
+        const refusal = error instanceof BridgeError ? error : await refusalOf(error, this.#service);
+        this.#listener?.disconnected(messageOf(refusal ?? error), refusal !== undefined);
         await delay(Math.min(10_000, 500 * 2 ** attempt), this.#signal);
       }
     }
@@ -203,7 +217,9 @@ export class KafkaSource implements RecordSource {
     });
     consumer.on(events.CRASH, ({ payload }) => {
       if (this.#consumer !== consumer || this.#stopped) return;
-      this.#listener?.disconnected(messageOf(payload.error));
+      // What refuses us is said where it is asked again: by the new consumer, or by the look at the log.
+      if (connectionFault(payload.error) === undefined)
+        this.#listener?.disconnected(messageOf(payload.error));
       if (!payload.restart) void this.#rebuild();
     });
     await consumer.connect();

@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.js';
+import { BridgeError, messageOf } from '../errors.js';
 import { delay, within } from '../timing.js';
 import { backwardsMessage, keyOf, type Intake, type LostRange, type PartitionState } from './intake.js';
 import type { PartitionLog, RecordSource, TopicPartition } from './record-source.js';
@@ -39,6 +39,9 @@ export interface LogWatchOptions {
   /** Nothing received for so long, while lag grows: the consumer is rebuilt. */
   readonly watchdogMs: number;
   readonly onStuck: (partitions: readonly TopicPartition[], message: string) => void;
+  /** Kafka refuses us, until it answers again. kafkajs's consumer tries on in silence. */
+  readonly onRefused?: (why: string) => void;
+  readonly onAnswer?: () => void;
   readonly onLook?: (logs: readonly PartitionLog[]) => void;
 }
 
@@ -54,6 +57,8 @@ export class LogWatch {
     { readonly since: number; readonly next: bigint | undefined; readonly end: bigint | undefined }
   >();
 
+  #refused = false;
+
   constructor(options: LogWatchOptions) {
     this.#options = options;
   }
@@ -65,8 +70,11 @@ export class LogWatch {
       if (signal.aborted) return;
       try {
         await within(this.look(), this.#options.watchdogMs, () => undefined);
-      } catch {
-        // Kafka is away: its own connection says so.
+      } catch (error) {
+        // Where Kafka is only away, its own connection says so.
+        if (!(error instanceof BridgeError)) continue;
+        this.#refused = true;
+        this.#options.onRefused?.(error.message);
       }
     }
   }
@@ -76,6 +84,8 @@ export class LogWatch {
     const topics = [...new Set(intake.partitions.map((state) => state.topic))];
     if (topics.length === 0) return;
     const logs = await source.logs(topics);
+    if (this.#refused) this.#options.onAnswer?.();
+    this.#refused = false;
     intake.sawLogs(logs);
     this.#options.onLook?.(logs);
     const states = intake.partitions;

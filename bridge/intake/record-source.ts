@@ -41,12 +41,16 @@ export interface SourceListener {
   /** Partitions that should not be fetched for now; asked after each assignment and each batch. */
   shouldPause(at: TopicPartition): boolean;
   connected(): void;
-  disconnected(why: string): void;
+  /** `refused`: Kafka is there, and refuses us, or shows a certificate that isn't to be trusted. */
+  disconnected(why: string, refused?: boolean): void;
 }
 
 /** Kafka, as the intake sees it. */
 export interface RecordSource {
-  /** Resolves when Kafka answers, however long it is away, or at `signal`. */
+  /**
+   * Resolves when Kafka answers, however long it is away, or at `signal`.
+   * @throws BridgeError `KTB_KAFKA` where it refuses us, or its certificate isn't to be trusted
+   */
   open(signal: AbortSignal, onWaiting: (why: string) => void): Promise<void>;
   /** The topics of the subscription that exist. @throws where Kafka is away */
   existingTopics(): Promise<string[]>;
@@ -60,7 +64,7 @@ export interface RecordSource {
   seek(at: TopicPartition, position: bigint): void;
   /** @throws where the broker refused, or this member is no longer the owner */
   commit(entries: readonly CommitEntry[]): Promise<void>;
-  /** @throws where Kafka is away */
+  /** @throws where Kafka is away; BridgeError `KTB_KAFKA` where it refuses us */
   logs(topics: readonly string[]): Promise<readonly PartitionLog[]>;
   /** Positions that the group has committed, with the metadata beside them. @throws where Kafka is away */
   committed(topics: readonly string[]): Promise<readonly (CommitEntry & { readonly metadata: string })[]>;

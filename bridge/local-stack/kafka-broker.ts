@@ -134,11 +134,11 @@ export async function startKafkaBroker(options: KafkaBrokerOptions): Promise<Kaf
     step.done(address);
     const stop = async (): Promise<void> => {
       await server.stop();
-      releasePorts(owned);
+      await releasePorts(owned);
     };
     return { brokers: [address], clusterId, port, dataDir, server, stop };
   } catch (error) {
-    releasePorts(owned);
+    await releasePorts(owned);
     step.fail(signal?.aborted === true ? 'stopped' : messageOf(error).split('\n')[0]!);
     throw error;
   }

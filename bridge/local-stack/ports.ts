@@ -1,6 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { BridgeError } from '../errors.js';
+import { cacheDir, lock } from './cache.js';
 
 /**
  * Below every platform's ephemeral range (Linux 32768, macOS and Windows 49152). A port out of that range could be
@@ -34,19 +36,49 @@ export async function freePort(): Promise<number> {
   throw new BridgeError('KTB_LOCAL_STACK', `Expected a free port in ${FIRST}-${LAST}, got none`);
 }
 
-/** The wanted port when it is free, else another one. */
+/** The wanted port when it is free and no other process of ours has it, else another one. */
 export async function portOr(wanted: number): Promise<number> {
   if (!handedOut.has(wanted)) {
     handedOut.add(wanted);
-    if (await isPortFree(wanted)) return wanted;
+    const release = await reserve(wanted);
+    if (release !== undefined && (await isPortFree(wanted))) {
+      reserved.set(wanted, release);
+      return wanted;
+    }
+    await release?.();
     handedOut.delete(wanted);
   }
   return freePort();
 }
 
+/** Locks between processes on the usual ports; those out of the range are told apart by chance. */
+const reserved = new Map<number, () => Promise<void>>();
+
+/**
+ * Two stacks that start at the same moment both find 9092 free, seconds before one of them binds it; and a Temporal
+ * that can't bind its port would take the other's, which answers there, for itself.
+ * @returns gives it back; undefined where another process, which is alive, has it
+ */
+async function reserve(port: number): Promise<(() => Promise<void>) | undefined> {
+  const folder = join(cacheDir(), 'ports');
+  try {
+    await mkdir(folder, { recursive: true });
+    // Long enough to take over the lock of a process that has ended.
+    return await lock(join(folder, String(port)), { timeoutMs: 500 });
+  } catch (error) {
+    if (error instanceof BridgeError) return undefined;
+    return async () => {}; // a cache folder that can't be written is no reason to take no port at all
+  }
+}
+
 /** Gives ports back once their server has ended. */
-export function releasePorts(ports: Iterable<number>): void {
-  for (const port of ports) handedOut.delete(port);
+export async function releasePorts(ports: Iterable<number>): Promise<void> {
+  for (const port of ports) {
+    handedOut.delete(port);
+    const release = reserved.get(port);
+    reserved.delete(port);
+    await release?.();
+  }
 }
 
 /** One port for each name: the ones that this file holds from a former run, where they are free. */

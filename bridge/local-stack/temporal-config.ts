@@ -4,6 +4,26 @@ export interface TemporalServerLayout {
   readonly dynamicConfigFile: string;
   /** All of 127.0.0.1. `http` is the frontend's HTTP API, off when it is missing. */
   readonly ports: Readonly<TemporalPorts>;
+  /** The frontend's. @default plain text */
+  readonly tls?: TemporalTls | undefined;
+}
+
+/** Files in PEM. Clients show a certificate of their own, in which the server's workers are clients too. */
+export interface TemporalTls {
+  readonly server: TemporalCertificate;
+  /** By the name that a client asks for (SNI), beside `server`. */
+  readonly hosts?: Readonly<Record<string, TemporalCertificate>>;
+  readonly clientCaFile: string;
+  readonly client: TemporalCertificate;
+  /** Of `server`. */
+  readonly caFile: string;
+  /** A name that `server` holds. */
+  readonly serverName: string;
+}
+
+export interface TemporalCertificate {
+  readonly certFile: string;
+  readonly keyFile: string;
 }
 
 export interface TemporalPorts {
@@ -92,7 +112,10 @@ export function serverConfigYaml(layout: TemporalServerLayout): string {
       datastores: { default: sqlite, visibility: sqlite },
     },
     // No `pprof` and no `metrics`: no further ports.
-    global: { membership: { maxJoinDuration: '10s', broadcastAddress: '127.0.0.1' } },
+    global: {
+      membership: { maxJoinDuration: '10s', broadcastAddress: '127.0.0.1' },
+      ...(layout.tls && { tls: tlsConfig(layout.tls) }),
+    },
     services: {
       frontend: {
         rpc: {
@@ -128,4 +151,18 @@ export function serverConfigYaml(layout: TemporalServerLayout): string {
     dynamicConfigClient: { filepath: layout.dynamicConfigFile, pollInterval: '10s' },
   };
   return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+function tlsConfig(tls: TemporalTls): object {
+  const client = { serverName: tls.serverName, rootCaFiles: [tls.caFile] };
+  const server = (certificate: TemporalCertificate): object => ({
+    ...certificate,
+    requireClientAuth: true,
+    clientCaFiles: [tls.clientCaFile],
+  });
+  const hosts = Object.entries(tls.hosts ?? {}).map(([name, certificate]) => [name, server(certificate)]);
+  return {
+    frontend: { server: server(tls.server), client, hostOverrides: Object.fromEntries(hosts) },
+    systemWorker: { ...tls.client, client },
+  };
 }

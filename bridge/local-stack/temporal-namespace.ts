@@ -1,4 +1,4 @@
-import { Connection } from '@temporalio/client';
+import { Connection, type TLSConfig } from '@temporalio/client';
 import { waitFor } from './wait.js';
 
 export interface NamespaceOptions {
@@ -7,6 +7,8 @@ export interface NamespaceOptions {
   readonly namespace: string;
   /** How long closed executions are kept. */
   readonly retentionMs: number;
+  /** @default plain text */
+  readonly tls?: TLSConfig | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -19,7 +21,7 @@ const ALREADY_EXISTS = 6;
  */
 export async function ensureNamespace(options: NamespaceOptions): Promise<void> {
   const { namespace, signal } = options;
-  const connection = await connect(options.address, signal);
+  const connection = await connect(options, signal);
   try {
     const service = connection.workflowService;
     const seconds = Math.ceil(options.retentionMs / 1000);
@@ -67,12 +69,15 @@ type Long = NonNullable<
 >['seconds'];
 
 /** A new connection for each attempt: one that failed waits longer and longer before it dials again. */
-async function connect(address: string, signal: AbortSignal): Promise<Connection> {
-  return waitFor(async () => Connection.connect({ address, connectTimeout: 2000 }).catch(() => undefined), {
-    what: `Temporal to answer at ${address}`,
-    timeoutMs: Infinity,
-    signal,
-  });
+async function connect({ address, tls }: NamespaceOptions, signal: AbortSignal): Promise<Connection> {
+  return waitFor(
+    async () => Connection.connect({ address, tls, connectTimeout: 2000 }).catch(() => undefined),
+    {
+      what: `Temporal to answer at ${address}`,
+      timeoutMs: Infinity,
+      signal,
+    },
+  );
 }
 
 async function orCode<T>(call: Promise<T>, code: number): Promise<T | undefined> {

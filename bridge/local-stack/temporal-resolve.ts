@@ -18,6 +18,8 @@ export interface ResolveTemporalOptions {
   readonly cache?: string;
   /** Where TEMPORAL_CLI_PATH and PATH are read. @default process.env */
   readonly env?: NodeJS.ProcessEnv;
+  /** Only the plain server: the CLI's start-dev has no TLS. @default whichever is nearest */
+  readonly only?: 'server' | undefined;
   /** How long the SDK's download may take: a firewall may swallow it without a word. @default 20_000 */
   readonly downloadTimeoutMs?: number;
 }
@@ -35,25 +37,14 @@ export interface TemporalExecutable {
  */
 export async function resolveTemporal(options: ResolveTemporalOptions = {}): Promise<TemporalExecutable> {
   const { signal, env = process.env, cache = cacheDir() } = options;
+  const name = `temporal-server-${TEMPORAL_SERVER_VERSION}`;
   const attempts: Attempt[] = [
     { way: 'give the address of a Temporal that runs (`temporal.address`)', outcome: 'none was given' },
   ];
-  const configured = env['TEMPORAL_CLI_PATH'] ?? '';
-  if (configured !== '' && (await isExecutable(configured))) return { kind: 'cli', path: configured };
-  const onPath = await findOnPath('temporal', env);
-  if (onPath !== undefined) return { kind: 'cli', path: onPath };
-  const unset = configured === '' ? 'it is not set' : `${configured} can't be run`;
-  attempts.push({
-    way: "install Temporal's CLI (`temporal` on PATH, or its path in TEMPORAL_CLI_PATH)",
-    outcome: `no \`temporal\` on PATH; TEMPORAL_CLI_PATH: ${unset}`,
-  });
-
-  // What a former run has built is taken before anything is fetched.
-  const name = `temporal-server-${TEMPORAL_SERVER_VERSION}`;
-  const built = await installed(name, cache);
-  const downloaded = await downloadCli({ ...options, env, cache, onlyCached: built !== undefined });
-  if (downloaded.path !== undefined) return { kind: 'cli', path: downloaded.path };
-  attempts.push({ way: "let the SDK download Temporal's CLI (temporal.download)", outcome: downloaded.why });
+  if (options.only === undefined) {
+    const path = await findCli({ ...options, env, cache }, name, attempts);
+    if (path !== undefined) return { kind: 'cli', path };
+  }
 
   try {
     const path = await goInstall({
@@ -74,10 +65,36 @@ export async function resolveTemporal(options: ResolveTemporalOptions = {}): Pro
   }
 }
 
+/** @returns its path; where there is none, `attempts` has grown by the ways that failed */
+async function findCli(
+  options: DownloadOptions,
+  serverName: string,
+  attempts: Attempt[],
+): Promise<string | undefined> {
+  const { env, cache } = options;
+  const configured = env['TEMPORAL_CLI_PATH'] ?? '';
+  if (configured !== '' && (await isExecutable(configured))) return configured;
+  const onPath = await findOnPath('temporal', env);
+  if (onPath !== undefined) return onPath;
+  const unset = configured === '' ? 'it is not set' : `${configured} can't be run`;
+  attempts.push({
+    way: "install Temporal's CLI (`temporal` on PATH, or its path in TEMPORAL_CLI_PATH)",
+    outcome: `no \`temporal\` on PATH; TEMPORAL_CLI_PATH: ${unset}`,
+  });
+
+  // What a former run has built is taken before anything is fetched.
+  const built = await installed(serverName, cache);
+  const downloaded = await downloadCli({ ...options, onlyCached: built !== undefined });
+  if (downloaded.path !== undefined) return downloaded.path;
+  attempts.push({ way: "let the SDK download Temporal's CLI (temporal.download)", outcome: downloaded.why });
+  return undefined;
+}
+
 interface DownloadOptions extends ResolveTemporalOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cache: string;
-  readonly onlyCached: boolean;
+  /** @default false */
+  readonly onlyCached?: boolean;
 }
 
 /** A day. A download that failed is behind a firewall, and would cost each start its deadline. */
@@ -105,7 +122,7 @@ async function downloadCli(options: DownloadOptions): Promise<{ path?: string; w
   const failure = join(cache, `${name}.failed.json`);
   const remembered = await rememberedFailure(failure);
   if (remembered !== undefined) return { why: remembered };
-  if (options.onlyCached) return { why: 'not tried: the server is in the cache' };
+  if (options.onlyCached === true) return { why: 'not tried: the server is in the cache' };
 
   const timeoutMs = options.downloadTimeoutMs ?? 20_000;
   const step = (options.progress ?? silentProgress).step("downloading Temporal's CLI with the SDK");

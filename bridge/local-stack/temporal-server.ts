@@ -1,10 +1,16 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { TLSConfig } from '@temporalio/client';
 import { messageOf } from '../errors.js';
 import { silentProgress, type Progress } from '../observe/progress.js';
 import { ManagedServer } from './managed-server.js';
 import { portOr, releasePorts, rememberedPorts } from './ports.js';
-import { dynamicConfigYaml, serverConfigYaml, TEMPORAL_DYNAMIC_CONFIG } from './temporal-config.js';
+import {
+  dynamicConfigYaml,
+  serverConfigYaml,
+  TEMPORAL_DYNAMIC_CONFIG,
+  type TemporalTls,
+} from './temporal-config.js';
 import { ensureNamespace } from './temporal-namespace.js';
 import { resolveTemporal, type TemporalExecutable } from './temporal-resolve.js';
 import { accepts, waitFor } from './wait.js';
@@ -24,6 +30,8 @@ export interface TemporalServerOptions {
   readonly retentionMs?: number;
   /** Beside `TEMPORAL_DYNAMIC_CONFIG`; wins over it. */
   readonly dynamicConfig?: Readonly<Record<string, unknown>>;
+  /** The frontend's. Only the plain server has it, so it is the one that is taken. @default plain text */
+  readonly tls?: TemporalTls;
   /** @default what `resolveTemporal` finds, fetches or builds */
   readonly executable?: TemporalExecutable;
   /** @default 60_000 */
@@ -55,7 +63,8 @@ export interface TemporalServer {
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
   const { signal, namespace = 'default', retentionMs = 259_200_000 } = options;
   const progress = options.progress ?? silentProgress;
-  const executable = options.executable ?? (await resolveTemporal({ progress, signal }));
+  const executable =
+    options.executable ?? (await resolveTemporal({ progress, signal, only: options.tls && 'server' }));
   const step = progress.step('starting Temporal');
   const owned: number[] = [];
   try {
@@ -86,7 +95,8 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
           const { signal: given } = probe;
           const what = `Temporal to accept connections on port ${port}`;
           await waitFor(async () => accepts(port), { what, timeoutMs: Infinity, signal: given });
-          await ensureNamespace({ address, namespace, retentionMs, signal: given });
+          const tls = options.tls && (await clientTls(options.tls));
+          await ensureNamespace({ address, namespace, retentionMs, tls, signal: given });
         },
       },
       signal,
@@ -94,12 +104,12 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     step.done(`${address}, namespace ${namespace}`);
     const stop = async (): Promise<void> => {
       await server.stop();
-      releasePorts(owned);
+      await releasePorts(owned);
     };
     const uiPort = cli ? options.uiPort : undefined;
     return { address, namespace, port, kind: executable.kind, uiPort, dataDir, server, stop };
   } catch (error) {
-    releasePorts(owned);
+    await releasePorts(owned);
     step.fail(signal?.aborted === true ? 'stopped' : messageOf(error).split('\n')[0]!);
     throw error;
   }
@@ -156,6 +166,17 @@ async function serverLaunch(
     dynamicConfigFile,
     dynamicConfigYaml({ ...TEMPORAL_DYNAMIC_CONFIG, ...launch.dynamicConfig }),
   );
-  await writeFile(configFile, serverConfigYaml({ databaseFile, dynamicConfigFile, ports }));
+  await writeFile(configFile, serverConfigYaml({ databaseFile, dynamicConfigFile, ports, tls: launch.tls }));
   return { args: ['--config-file', configFile, '--allow-no-auth', 'start'], ports };
+}
+
+async function clientTls({ caFile, client, serverName }: TemporalTls): Promise<TLSConfig> {
+  const [ca, crt, key] = await Promise.all(
+    [caFile, client.certFile, client.keyFile].map((file) => readFile(file)),
+  );
+  return {
+    serverRootCACertificate: ca!,
+    clientCertPair: { crt: crt!, key: key! },
+    serverNameOverride: serverName,
+  };
 }

@@ -125,11 +125,11 @@ export async function startTemporalUi(options: TemporalUiOptions): Promise<Tempo
     step.done(url);
     const stop = async (): Promise<void> => {
       await server.stop();
-      releasePorts(owned);
+      await releasePorts(owned);
     };
     return { url, server, stop };
   } catch (error) {
-    releasePorts(owned);
+    await releasePorts(owned);
     step.fail(signal?.aborted === true ? 'stopped' : messageOf(error).split('\n')[0]!);
     throw error;
   }

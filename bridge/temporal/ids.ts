@@ -51,6 +51,11 @@ export function quarantineWorkflowId(scope: Pick<IdScope, 'name'>, at: Coordinat
   return boundedId(`${OWN_PREFIX}${scope.name}/quarantine/${coordinatesText(at)}`);
 }
 
+/** What `ktb doctor` starts and deletes again. No dedupe entry: only its beginning is ours to keep apart. */
+export function probeWorkflowId(scope: Pick<IdScope, 'name'>, random: string): string {
+  return `${OWN_PREFIX}${scope.name}/probe/${random}`;
+}
+
 function hash(bits: number, ...parts: readonly (string | Buffer)[]): string {
   const sha = createHash('sha256');
   for (const part of parts) sha.update(part);

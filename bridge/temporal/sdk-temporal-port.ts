@@ -10,6 +10,9 @@ import {
 import type { RetryShape } from '../../workflows/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { describedOf, type DescribedExecution } from './describe.js';
+import { refusalWithoutAsking } from '../connections/refusal.js';
+import { temporalService } from '../connections/service.js';
+
 import { faultOf } from './faults.js';
 import { boundedId } from './ids.js';
 import { IdTaken, REQUEST_ID, StartingClient } from './starting-client.js';
@@ -32,6 +35,12 @@ export const SEARCH_ATTRIBUTES = {
   KtbOffset: SearchAttributeType.INT,
 } as const;
 
+const OWN_TYPES: ReadonlyMap<string, api.api.enums.v1.IndexedValueType> = new Map(
+  Object.entries(SEARCH_ATTRIBUTES).map(([name, type]) => [
+    name,
+    temporal.api.enums.v1.IndexedValueType[`INDEXED_VALUE_TYPE_${type}`],
+  ]),
+);
 const RECORD = defineSearchAttributeKey('KtbRecord', SearchAttributeType.KEYWORD);
 const KEY = defineSearchAttributeKey('KtbKey', SearchAttributeType.KEYWORD);
 const ROUTE = defineSearchAttributeKey('KtbRoute', SearchAttributeType.KEYWORD);
@@ -67,7 +76,11 @@ export class SdkTemporalPort implements TemporalPort {
 
   constructor(config: ResolvedConfig['temporal'], options: SdkTemporalPortOptions = {}) {
     // No retries here: who waits and who is told is decided by the circuit and the fault judge.
-    this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
+    try {
+      this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
+    } catch (error) {
+      throw refusalWithoutAsking(error, temporalService(config)) ?? error; // certificates that can't be read
+    }
     this.#namespace = config.namespace;
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
     this.#ttlMs = options.capabilitiesTtlMs ?? 60_000;
@@ -182,7 +195,12 @@ export class SdkTemporalPort implements TemporalPort {
       const answer = await this.#bounded(() =>
         this.#connection.operatorService.listSearchAttributes({ namespace: this.#namespace }),
       );
-      return new Set(Object.keys(answer.customAttributes ?? {}));
+      // One of ours that is registered as another type would make the server refuse every start.
+      return new Set(
+        Object.entries(answer.customAttributes ?? {})
+          .filter(([name, type]) => (OWN_TYPES.get(name) ?? type) === type)
+          .map(([name]) => name),
+      );
     } catch (error) {
       if (faultOf(error).status === 'UNAVAILABLE') throw error;
       return new Set();
@@ -217,6 +235,7 @@ function startOptions(request: StartRequest, known: ReadonlySet<string>) {
     ...(request.retry === undefined ? {} : { retry: retryPolicy(request.retry) }),
     ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(request.summary === undefined ? {} : { staticSummary: request.summary }),
+    ...(request.details === undefined ? {} : { staticDetails: request.details }),
   };
 }
 

@@ -39,6 +39,9 @@ export interface StartingClientLimits {
 /** Room for the fields around the payloads in gRPC's 4 MB message. */
 const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024 - 16 * 1024;
 
+/** The server's default (`limit.userMetadataSummarySize`). A codec may make a line longer than that. */
+const SUMMARY_LIMIT_BYTES = 400;
+
 export class StartingClient extends WorkflowClient {
   #tapped: WorkflowService | undefined;
   readonly limits: StartingClientLimits = { blobSizeLimitBytes: 2 * 1024 * 1024 };
@@ -53,7 +56,7 @@ export class StartingClient extends WorkflowClient {
   ): ReturnType<WorkflowClient['createStartWorkflowRequest']> {
     const request = await super.createStartWorkflowRequest(input);
     const requestId = (input.options as { [REQUEST_ID]?: string })[REQUEST_ID];
-    return requestId === undefined ? request : { ...request, requestId };
+    return withFittingSummary(requestId === undefined ? request : { ...request, requestId });
   }
 }
 
@@ -81,6 +84,13 @@ function checkSize(request: StartCall, limits: StartingClientLimits): void {
       `Expected the event to have at most ${limits.blobSizeLimitBytes} bytes once encoded, got ${input}: Temporal refuses larger input`,
     );
   }
+}
+
+/** A line for readers must never be why a record is refused: with every codec it is sent only where it fits. */
+function withFittingSummary<T extends StartCall>(request: T): T {
+  const { summary, details } = request.userMetadata ?? {};
+  if (!summary || payloadBytes([summary]) <= SUMMARY_LIMIT_BYTES) return request;
+  return { ...request, userMetadata: details ? { details } : null };
 }
 
 function payloadBytes(payloads: readonly api.api.common.v1.IPayload[]): number {

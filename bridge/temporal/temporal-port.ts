@@ -40,8 +40,10 @@ export interface StartRequest {
   readonly workflowTaskTimeout?: Duration;
   readonly retry?: RetryShape;
   readonly priority?: TaskPriority;
-  /** One line for the list in the UI. */
+  /** One line for the execution's page in the UI; left out where the server would find it too large. */
   readonly summary?: string;
+  /** Markdown for the same page. */
+  readonly details?: string;
 }
 
 /** The bridge's own search attributes: `KtbRecord`, `KtbKey`, `KtbRoute` (Keyword), `KtbOffset` (Int). */

@@ -24,12 +24,13 @@ test('--help names every command and gives examples', async (t) => {
   const { code, stdout, stderr } = await ktb(['--help']);
   t.is(code, 0);
   t.is(stderr, '');
-  for (const command of ['bridge', 'worker', 'dev']) t.regex(stdout, new RegExp(`^  ${command} `, 'm'));
+  for (const command of ['bridge', 'worker', 'dev', 'setup', 'doctor'])
+    t.regex(stdout, new RegExp(`^  ${command} `, 'm'));
   t.regex(stdout, /Examples:\n {2}ktb dev/);
   t.regex(stdout, /Exit codes: 0 done, 1 failed, 2 wrong use/);
 });
 
-for (const command of ['bridge', 'worker', 'dev']) {
+for (const command of ['bridge', 'worker', 'dev', 'setup', 'doctor']) {
   test(`ktb ${command} --help gives examples`, async (t) => {
     const { code, stdout } = await ktb([command, '--help']);
     t.is(code, 0);
@@ -85,7 +86,7 @@ test('a bad config: 2, and each bad field with what was expected and what came',
     maxPollRecords: -1,
     routes: [{ topic: 'orders', workflow: 'fulfilOrder', topik: 1 }],
   } as never);`);
-  for (const command of ['bridge', 'worker']) {
+  for (const command of ['bridge', 'worker', 'setup', 'doctor']) {
     const { code, stdout, stderr } = await ktb([command], { config: bad.configPath });
     t.is(code, 2);
     t.is(stdout, '');

@@ -1,15 +1,17 @@
 /** The whole bridge between a Kafka and a Temporal in memory, for what only shows when its parts meet. */
 import test from 'ava';
-import { createLogger } from '../../bridge/observe/logger.js';
+import { createLogger, type Logger } from '../../bridge/observe/logger.js';
 import { Bridge } from '../../bridge/bridge.js';
 import { resolveConfig } from '../../bridge/config/resolve.js';
+import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
+import { memoryLogger } from '../helpers/connections.js';
 import { fakeClock, turn, type FakeClock } from '../helpers/doubles/clock.js';
 import { SourceDouble } from '../helpers/doubles/source-double.js';
 import { TemporalDouble } from '../helpers/doubles/temporal-double.js';
 
 const P0 = { topic: 'orders', partition: 0 };
 
-async function running(clock: FakeClock) {
+async function running(clock: FakeClock, logger: Logger = createLogger({ name: 'test', level: 'silent' })) {
   const source = new SourceDouble();
   const temporal = new TemporalDouble();
   const config = resolveConfig(
@@ -23,7 +25,7 @@ async function running(clock: FakeClock) {
   );
   source.produce(P0, 0);
   const bridge = new Bridge(config, {
-    logger: createLogger({ name: 'test', level: 'silent' }),
+    logger,
     ports: { source, temporal },
   });
   const started = bridge.start();
@@ -90,3 +92,27 @@ test.serial('what was started and whose reply was lost is not started again afte
   t.is(bridge.status().outcomes.duplicate, 0);
   await close();
 });
+
+test.serial(
+  'a bridge whose credentials Temporal refuses for a while says so once, and starts what waited when they are taken',
+  async (t) => {
+    using clock = fakeClock();
+    const log = memoryLogger();
+    const { bridge, source, temporal, close } = await running(clock, log.logger);
+    temporal.fail({
+      times: Infinity,
+      calls: ['start', 'backlog'],
+      fault: () => new TemporalFault('systemic', 'Request unauthorized.', { status: 'UNAUTHENTICATED' }),
+    });
+    source.produce(P0, 20);
+    source.poll();
+    await clock.advance(60_000);
+    const said = log.text.split('\n').filter((line) => line.includes('"alert":"connection"'));
+    t.is(said.length, 1);
+    t.regex(said[0]!, /Temporal at localhost:7233 refused the credentials .*Waiting until that is mended/);
+    temporal.heal();
+    await clock.advanceUntil(() => bridge.status().outcomes.started === 20, 60_000);
+    t.is(temporal.ofType('ktbQuarantine').length, 0);
+    await close();
+  },
+);

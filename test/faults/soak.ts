@@ -1,7 +1,7 @@
 /**
  * `npm run soak`: what `npm test` runs small, at full size. One JSON line for each case on stdout, and one for all at
- * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle`, `--scale 0.1`,
- * `--match TEXT` for cases whose name has it.
+ * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle,replay,deploy`,
+ * `--scale 0.1`, `--match TEXT` for cases whose name has it.
  */
 import { parseArgs } from 'node:util';
 import { startLocalStack, type LocalStack } from '../../bridge/local-stack/local-stack.js';
@@ -11,11 +11,13 @@ import { idleCpu } from './scenarios/idle.js';
 import { memoryUnderBacklog } from './scenarios/memory.js';
 import { once } from './scenarios/once.js';
 import { outage, type OutageOptions } from './scenarios/outage.js';
+import { replayMany } from './scenarios/replay-many.js';
+import { rollingDeploy } from './scenarios/rolling-deploy.js';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    only: { type: 'string', default: 'once,outages,memory,idle' },
+    only: { type: 'string', default: 'once,outages,memory,idle,replay,deploy' },
     scale: { type: 'string', default: '1' },
     match: { type: 'string', default: '' },
   },
@@ -108,6 +110,45 @@ if (only.has('idle')) {
   await run('idle: the share of a core that a bridge takes with nothing to do', async (stack) => {
     const report = await idleCpu({ stack, seconds: sized(60) });
     return { ok: report.share < 0.02, report };
+  });
+}
+
+if (only.has('replay')) {
+  // Without a rate jobs on the server do it; with one it must be kept.
+  for (const perSecond of [undefined, 20]) {
+    const how = perSecond === undefined ? 'as fast as the server can' : `${perSecond} a second`;
+    await run(`replay: ${sized(2_000)} dead letters, ${how}, seed ${seed}`, async (stack) => {
+      const report = await replayMany({
+        stack,
+        seed,
+        records: sized(2_000),
+        ...(perSecond === undefined ? {} : { perSecond }),
+        workerKills: 4,
+        killEveryMs: [2_000, 8_000],
+        timeoutMs: 1_800_000,
+        log: (line) => process.stderr.write(`${line}\n`),
+      });
+      const { verdict, handledTwice, command, rate } = report;
+      const done = command.exitCode === 0 && rate.resets === report.records;
+      return { ok: verdict.ok && handledTwice === 0 && done && rate.kept, report };
+    });
+  }
+}
+
+if (only.has('deploy')) {
+  await run('deploy: two workers and two bridges replaced under load', async (stack) => {
+    const report = await rollingDeploy({
+      stack,
+      perSecond: 12,
+      records: sized(3_000),
+      partitions: 8,
+      rounds: sized(4),
+      timeoutMs: 600_000,
+      log: (line) => process.stderr.write(`${line}\n`),
+    });
+    const { verdict, drainedInOrder, slowestBackMs } = report;
+    const once = verdict.ok && verdict.repeatedCalls === 0;
+    return { ok: once && drainedInOrder && slowestBackMs <= 30_000, report };
   });
 }
 

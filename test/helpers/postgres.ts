@@ -79,7 +79,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     });
     return running({ server, url, port, remove });
   } catch (error) {
-    releasePorts([port]);
+    await releasePorts([port]);
     remove();
     throw error;
   }
@@ -116,7 +116,7 @@ function running({ server, url, port, remove }: Started): TestPostgres {
       // SIGTERM waits for every client to go by itself; SIGINT sends them away.
       server.signal('SIGINT');
       await server.exited;
-      releasePorts([port]);
+      await releasePorts([port]);
       remove();
     },
   };

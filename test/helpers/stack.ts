@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { startLocalStack, type LocalStack } from '../../bridge/local-stack/local-stack.js';
 import { terminalProgress } from '../../bridge/observe/progress.js';
+import type { TemporalAddress } from './temporal.js';
 
 /** The environment variable in which the runner (`test/run.ts`) names the stack that it has booted. */
 export const STACK_VARIABLE = 'KTB_TEST_STACK';
@@ -8,7 +9,7 @@ export const STACK_VARIABLE = 'KTB_TEST_STACK';
 /** Where the real servers are. Tests share them: see {@link unique}. To hurt a server, start one of your own. */
 export interface TestStack {
   readonly kafka: { readonly brokers: readonly string[] };
-  readonly temporal: { readonly address: string; readonly namespace: string };
+  readonly temporal: TemporalAddress;
   readonly ui?: { readonly url: string };
 }
 

@@ -1,15 +1,26 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection, type WorkflowExecutionInfo, type WorkflowHandle } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  type TLSConfig,
+  type WorkflowExecutionInfo,
+  type WorkflowHandle,
+} from '@temporalio/client';
 import { until } from './until.js';
 
 export interface TemporalAddress {
   readonly address: string;
   readonly namespace: string;
+  readonly tls?: TLSConfig;
 }
 
 /** A client with a connection of its own: `await client.connection.close()` ends it. */
 export async function connectTemporal(server: TemporalAddress): Promise<Client> {
-  const connection = await Connection.connect({ address: server.address, connectTimeout: 30_000 });
+  const connection = await Connection.connect({
+    address: server.address,
+    tls: server.tls,
+    connectTimeout: 30_000,
+  });
   return new Client({ connection, namespace: server.namespace });
 }
 

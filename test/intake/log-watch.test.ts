@@ -1,4 +1,5 @@
 import test from 'ava';
+import { BridgeError } from '../../bridge/errors.js';
 import type { Intake, LostRange, PartitionState } from '../../bridge/intake/intake.js';
 import { LogWatch, lookAtLogs } from '../../bridge/intake/log-watch.js';
 import type { PartitionLog, TopicPartition } from '../../bridge/intake/record-source.js';
@@ -71,7 +72,9 @@ function setup(state = stateOf()) {
     stuck: [] as string[],
     rebuilds: [] as string[],
     failRebuild: false,
-    away: false,
+    away: false as boolean | Error,
+    refused: [] as string[],
+    answers: 0,
     looks: 0,
   };
   const source = {
@@ -80,7 +83,7 @@ function setup(state = stateOf()) {
     },
     logs: async () => {
       said.looks++;
-      if (said.away) throw new Error('Kafka is away');
+      if (said.away) throw said.away === true ? new Error('Kafka is away') : said.away;
       return [said.log];
     },
     rebuild: async (why: string) => {
@@ -101,6 +104,8 @@ function setup(state = stateOf()) {
     intake,
     watchdogMs: WATCHDOG_MS,
     onStuck: (_partitions, message) => said.stuck.push(message),
+    onRefused: (why) => said.refused.push(why),
+    onAnswer: () => said.answers++,
   });
   return { said, watch };
 }
@@ -212,6 +217,28 @@ test.serial(
     const before = said.looks;
     await clock.advance(WATCHDOG_MS);
     t.is(said.looks, before);
+  },
+);
+
+test.serial(
+  'a Kafka that refuses us is said at each look, an outage at none, and the next answer ends it',
+  async (t) => {
+    using clock = fakeClock(0);
+    const { said, watch } = setup();
+    const stop = new AbortController();
+    const running = watch.run(stop.signal);
+    said.away = true;
+    await clock.advance(20_000);
+    t.deepEqual(said.refused, []);
+    said.away = new BridgeError('KTB_KAFKA', 'it refused the credentials');
+    await clock.advance(10_000);
+    t.deepEqual(new Set(said.refused), new Set(['it refused the credentials']));
+    said.away = false;
+    await clock.advance(20_000);
+    t.is(said.answers, 1);
+    stop.abort();
+    await clock.advance(5_000);
+    await running;
   },
 );
 

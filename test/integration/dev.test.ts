@@ -229,32 +229,53 @@ test.serial(
   },
 );
 
-test.serial('`npm run demo -- --once` checks every number and ends with 0', async (t) => {
-  t.timeout(400_000);
-  const root = fileURLToPath(new URL('../../', import.meta.url));
-  const demo = startProcess({
-    name: 'demo',
-    command: 'npm',
-    args: ['run', 'demo', '--silent', '--', '--once'],
-    cwd: root,
-  });
-  const { code } = await demo.exited;
-  t.is(code, 0, demo.output.slice(-3_000));
-  for (const row of [
-    /produced +411/,
-    /unique +380/,
-    /started +378/,
-    /duplicate +30/,
-    /completed +376/,
-    /failed +2/,
-    /quarantined +3/,
-    /conflicts +1/,
-  ]) {
-    t.regex(demo.stdout, row);
-  }
-  t.regex(
-    demo.stdout,
-    /order-unicorn\n +There is no article `unicorn` \(replay: Reset to event \d+\)\n +http:\/\/127\.0\.0\.1:\d+\/namespaces/,
-  );
-  t.regex(demo.stdout, /Every number is what it should be/);
-});
+test.serial(
+  '`npm run demo -- --once` checks every number, sends what failed through again by `ktb`, and ends with 0',
+  async (t) => {
+    t.timeout(400_000);
+    const root = fileURLToPath(new URL('../../', import.meta.url));
+    const demo = startProcess({
+      name: 'demo',
+      command: 'npm',
+      args: ['run', 'demo', '--silent', '--', '--once'],
+      cwd: root,
+    });
+    const { code } = await demo.exited;
+    t.is(code, 0, demo.output.slice(-3_000));
+    for (const row of [
+      /produced +411/,
+      /unique +380/,
+      /started +378/,
+      /duplicate +30/,
+      /completed +376/,
+      /failed +2/,
+      /quarantined +3/,
+      /conflicts +1/,
+    ]) {
+      t.regex(demo.stdout, row);
+    }
+    t.regex(
+      demo.stdout,
+      /order-unicorn\n +There is no article `unicorn`\n +http:\/\/127\.0\.0\.1:\d+\/namespaces/,
+    );
+    for (const command of [
+      /\$ ktb replay --since \S+ .*--yes --wait\n +2 {2}completed/,
+      /\$ ktb quarantine resolve order-broken --value/,
+      /\$ ktb quarantine resolve order-1 --start-as order-1-sofa/,
+      /\$ ktb quarantine resolve order-0-forgotten --drop/,
+    ]) {
+      t.regex(demo.stdout, command);
+    }
+    for (const row of [
+      /order-unicorn +failed +completed +order-unicorn: shipped 1 x unicorn/,
+      /payment-stolen +failed +completed +payment-stolen: booked 900 cents/,
+      /order-broken +undecodable +completed +order-broken: shipped 1 x chair/,
+      /order-1-sofa +a conflict +completed +order-1: shipped 99 x sofa \(order-1-sofa\)/,
+      /order-0-forgotten +without a route +dropped +nothing was started/,
+      /left +no dead letter, nothing in quarantine/,
+    ]) {
+      t.regex(demo.stdout, row);
+    }
+    t.regex(demo.stdout, /Every number is what it should be/);
+  },
+);

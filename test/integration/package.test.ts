@@ -92,6 +92,28 @@ export async function pay(client: OnceClient, record: RecordInfo): Promise<strin
   return applied ? result.at : 'before';
 }
 `,
+    'worker.ts': `
+import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
+import { Client } from '@temporalio/client';
+import { kafkaBridge } from 'kafka-temporal-bridge';
+import * as activities from './activities/index.js';
+import config from './temporal.config.js';
+
+const bridge = kafkaBridge(config);
+const connection = await NativeConnection.connect({ address: '${temporal.address}' });
+const workflowsPath = new URL('./workflows/index.ts', import.meta.url).pathname;
+const worker = await Worker.create({
+  connection,
+  namespace: '${temporal.namespace}',
+  taskQueue: '${name}',
+  workflowBundle: await bundleWorkflowCode({ workflowsPath, plugins: [bridge] }),
+  activities,
+  plugins: [bridge],
+});
+const client = new Client({ connection, namespace: '${temporal.namespace}', plugins: [bridge] });
+await worker.runUntil(client.workflow.getHandle('${name}-again').result());
+await connection.close();
+`,
     'package.json': `${JSON.stringify({ name: 'a-users-project', version: '1.0.0', private: true, type: 'module' })}\n`,
     'tsconfig.json': JSON.stringify({
       compilerOptions: {
@@ -105,7 +127,7 @@ export async function pay(client: OnceClient, record: RecordInfo): Promise<strin
   };
 }
 
-test('the packed package works in an empty project: a workflow route and an activity route', async (t) => {
+test('the packed package works in an empty project: a workflow route, an activity route, and the plugin in a worker of its own', async (t) => {
   const stack = await testStack();
   const name = unique('package');
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'ktb-package-')));
@@ -170,6 +192,19 @@ test('the packed package works in an empty project: a workflow route and an acti
   t.is(await resultOf(`${name}-order`), `${name}-order: shipped lamp`);
   t.is(await resultOf(`${name}-payment`), `${name}-payment: 700 cents, attempt 1, in time`);
 
-  t.deepEqual(await bridge.term(), { code: 0, signal: null });
   t.deepEqual(await worker.term(), { code: 0, signal: null });
+
+  // The same by a worker of one's own, with the plugin: it runs until its activity route has a result.
+  await produce(brokers, name, [
+    {
+      value: '{"cents":800}',
+      headers: { 'event-type': 'payment.received', 'idempotency-key': `${name}-again` },
+    },
+  ]);
+  await until(() => client.workflow.getHandle(`${name}-again`).describe(), { what: 'the start' });
+  const args = ['--import', 'tsx', 'worker.ts'];
+  await using own = startProcess({ name: 'own', command: process.execPath, args, cwd: project });
+  t.is(await resultOf(`${name}-again`), `${name}-again: 800 cents, attempt 1, in time`);
+  t.deepEqual(await own.exited, { code: 0, signal: null }, own.stderr);
+  t.deepEqual(await bridge.term(), { code: 0, signal: null });
 });

@@ -153,3 +153,25 @@ test('an event is measured as it is sent: after the codec', async (t) => {
   t.is((await port.start(startRequest({ args: ['x'.repeat(blobSizeLimitBytes + 1)] }))).kind, 'started');
   await port.close();
 });
+
+test("the UI's line and details are set; a line that a codec makes longer than the server takes is left out", async (t) => {
+  const { port, client } = await open();
+  const shown = { summary: 'orders/3/42 order.placed', details: 'Mend it and **Reset**.' };
+  const plain = startRequest(shown);
+  await port.start(plain);
+  const found = await client.workflow.getHandle(plain.workflowId).describe();
+  t.is(await found.staticSummary(), shown.summary);
+  t.is(await found.staticDetails(), shown.details);
+  const wide = {
+    encode: async <T extends { data?: Uint8Array | null }>(payloads: T[]): Promise<T[]> =>
+      payloads.map((one) => ({ ...one, data: Buffer.from(JSON.stringify('x'.repeat(500))) })),
+    decode: async <T>(payloads: T[]): Promise<T[]> => payloads,
+  };
+  const coded = new SdkTemporalPort({ ...(await configOf()), dataConverter: { payloadCodecs: [wide] } });
+  const encoded = startRequest(shown);
+  t.is((await coded.start(encoded)).kind, 'started');
+  await coded.close();
+  const without = await client.workflow.getHandle(encoded.workflowId).describe();
+  t.is(await without.staticSummary(), undefined);
+  t.is((await without.staticDetails())?.length, 500, 'the details have room');
+});

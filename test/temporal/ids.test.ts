@@ -10,6 +10,7 @@ import {
   MAX_ID_BYTES,
   OWN_PREFIX,
   parseRequestId,
+  probeWorkflowId,
   quarantineWorkflowId,
   recordWorkflowId,
   startRequestId,
@@ -242,4 +243,8 @@ test('request IDs parse back, have one length, and fit', (t) => {
     { numRuns: 500 },
   );
   t.pass();
+});
+
+test("the doctor's probe stands among our own IDs, so that no key can be one", (t) => {
+  t.is(probeWorkflowId(SCOPE, '00ff'), 'ktb/shop/probe/00ff');
 });

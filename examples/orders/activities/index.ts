@@ -1,10 +1,14 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { HandlerCall, RecordInfo } from '../../../bridge/index.js';
 import type { OrderPlaced, PaymentReceived } from '../events.js';
+import { isInCatalogue, isReportedStolen } from '../outside-world.js';
 
 export async function reserveStock(order: OrderPlaced): Promise<string> {
-  if (order.article === 'unicorn') {
-    throw ApplicationFailure.create({ message: 'There is no article `unicorn`', type: 'UnknownArticle' });
+  if (!isInCatalogue(order.article)) {
+    throw ApplicationFailure.create({
+      message: `There is no article \`${order.article}\``,
+      type: 'UnknownArticle',
+    });
   }
   return `${order.quantity} x ${order.article}`;
 }
@@ -20,7 +24,7 @@ export async function recordPayment(
   call: HandlerCall,
 ): Promise<string> {
   if (payment.trouble === 'bank-slow' && call.attempt <= 2) throw new Error('The bank does not answer');
-  if (payment.trouble === 'card-stolen') {
+  if (isReportedStolen(payment)) {
     throw ApplicationFailure.create({ message: 'The card was reported stolen', type: 'CardStolen' });
   }
   return `${payment.paymentId}: booked ${payment.cents} cents for ${payment.orderId} from ${record.topic}/${record.partition}`;
