@@ -52,7 +52,7 @@ function open(): Promise<Opened> {
       ),
     });
     const running = worker.run();
-    const client = await connectTemporal(config);
+    const client = await connectTemporal((await testStack()).temporal);
     const port = new SdkOperatorPort(config);
     return {
       port,
