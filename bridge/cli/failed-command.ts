@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import type { DeadLetterFilter } from '../operate/dead-letters.js';
 import { withClient } from './client-command.js';
 import { configOption, jsonOption, logLevelOption, type ConfigFlags } from './command.js';
-import { painted, print, printJson, printTable, say, timeText } from './output.js';
+import { oneLine, painted, print, printJson, printTable, say, timeText } from './output.js';
 import { time, wholeNumber } from './values.js';
 
 interface FailedFlags extends ConfigFlags, FilterFlags {
@@ -61,7 +61,7 @@ Records in quarantine have their own list: ktb quarantine list. Exit code 3 wher
 Examples:
   ktb failed
   ktb failed --by reason --limit 0
-  ktb failed --route orders:order.placed --since 2h --json | jq -r .key | ktb replay -`,
+  ktb failed --route orders:order.placed --since 2h --json | jq -r .workflowId | ktb replay - --yes`,
     )
     .action(async (flags: FailedFlags) => {
       await withClient(flags, async (client, _config, signal) => {
@@ -105,10 +105,10 @@ async function groups(client: Client, filter: DeadLetterFilter, flags: FailedFla
   for (const group of found) {
     if (flags.json) printJson(group);
     else {
-      print(`${painted(String(group.count).padStart(6), 'bold')}  ${group.reason}`);
-      print(
-        `        ${group.routes.join(', ')}; ${timeText(group.firstAt)} to ${timeText(group.lastAt)}; e.g. ${group.example.key ?? group.example.workflowId}`,
-      );
+      const { example, routes, firstAt, lastAt } = group;
+      const where = `${routes.join(', ')}; ${timeText(firstAt)} to ${timeText(lastAt)}`;
+      print(`${painted(String(group.count).padStart(6), 'bold')}  ${oneLine(group.reason)}`);
+      print(`        ${oneLine(`${where}; e.g. ${example.key ?? example.workflowId}`)}`);
     }
   }
   const count = found.reduce((sum, group) => sum + group.count, 0);

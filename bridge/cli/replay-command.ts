@@ -6,7 +6,7 @@ import type { ReplayOptions, ReplayPlan, ReplayProgress, ReplayReport } from '..
 import { withClient } from './client-command.js';
 import { configOption, jsonOption, logLevelOption, type ConfigFlags } from './command.js';
 import { filterFrom, filterOptions, type FilterFlags } from './failed-command.js';
-import { confirmed, keysFrom, paintedState, print, printJson, printTable, say } from './output.js';
+import { confirmed, keysFrom, oneLine, paintedState, print, printJson, printTable, say } from './output.js';
 import { positiveNumber } from './values.js';
 
 export interface ReplayFlags extends ConfigFlags {
@@ -56,7 +56,7 @@ Examples:
   ktb replay order-17 --wait
   ktb replay --reason "card service" --since 2h --dry-run
   ktb replay --route payments --rate 20 --yes
-  ktb failed --json | jq -r .key | ktb replay - --yes`,
+  ktb failed --json | jq -r .workflowId | ktb replay - --yes`,
     )
     .action(async (keys: string[], flags: ReplayFlags & FilterFlags) => {
       const selector = await selectorFrom(keys, flags);
@@ -126,7 +126,7 @@ export async function showReplay(
     },
     onProgress,
   }).finally(end);
-  if (flags.json) printJsonReport(report);
+  if (flags.json) jsonOf(report).forEach((one) => printJson(one));
   else printReport(report, flags);
   const bad = report.replayed.some(({ state }) => state === 'not-reset' || state === 'failed');
   const leftOut = report.notFound.length > 0 || report.ready < report.entries.length;
@@ -175,14 +175,15 @@ function progressOf(): { onProgress: (progress: ReplayProgress) => void; end: ()
 
 function sayLeftOut({ entries }: ReplayPlan): void {
   for (const { letter, message } of entries.filter(({ readiness }) => readiness !== 'ready').slice(0, 20))
-    say(`Left out: ${letter.key ?? letter.workflowId}: ${message}`);
+    say(oneLine(`Left out: ${letter.key ?? letter.workflowId}: ${message}`));
 }
 
-function printJsonReport(report: ReplayReport): void {
+/** What `--json` prints: an object for each dead letter, and for each key that means none. */
+export function jsonOf(report: ReplayReport): readonly object[] {
   const outcomes = new Map(report.replayed.map((one) => [one.workflowId, one]));
-  for (const { letter, eventId, readiness, message } of report.entries) {
+  const entries = report.entries.map(({ letter, eventId, readiness, message }) => {
     const outcome = outcomes.get(letter.workflowId);
-    printJson({
+    return {
       workflowId: letter.workflowId,
       key: letter.key,
       readiness,
@@ -191,13 +192,13 @@ function printJsonReport(report: ReplayReport): void {
       runId: outcome?.runId,
       state: outcome?.state,
       reason: outcome?.reason,
-    });
-  }
-  for (const key of report.notFound) printJson({ key, readiness: 'not-found' });
+    };
+  });
+  return [...entries, ...report.notFound.map((key) => ({ key, readiness: 'not-found' }))];
 }
 
 function printReport(report: ReplayReport, flags: ReplayFlags): void {
-  for (const key of report.notFound) say(`No dead letter: ${key}`);
+  for (const key of report.notFound) say(oneLine(`No dead letter: ${key}`));
   if (report.entries.length === 0) return say('Nothing to replay.');
   if (!report.confirmed) {
     sayLeftOut(report);
@@ -220,6 +221,6 @@ function printReport(report: ReplayReport, flags: ReplayFlags): void {
   for (const { workflowId, state, reason } of report.replayed
     .filter((one) => one.reason !== undefined)
     .slice(0, 20))
-    print(`        ${workflowId}: ${state}: ${reason}`);
+    print(`        ${oneLine(`${workflowId}: ${state}: ${reason}`)}`);
   for (const job of report.jobs) say(`Job on the server: ${job}`);
 }

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { terminalProgress } from '../observe/progress.js';
 import { withClient } from './client-command.js';
 import { configOption, jsonOption, logLevelOption, type ConfigFlags } from './command.js';
-import { confirmed, print, printJson, say } from './output.js';
+import { confirmed, oneLine, print, printJson, say } from './output.js';
 import { place, positiveNumber, wholeNumber } from './values.js';
 
 interface ReprocessFlags extends ConfigFlags {
@@ -84,7 +84,7 @@ Examples:
             const reason = report.reasons[outcome as keyof typeof report.reasons];
             if (count > 0)
               print(
-                `${String(count).padStart(8)}  ${outcome}${reason === undefined ? '' : `, e.g. ${reason}`}`,
+                `${String(count).padStart(8)}  ${outcome}${reason === undefined ? '' : `, e.g. ${oneLine(reason)}`}`,
               );
           }
           if (report.ranges.length === 0) say('There are no records in this stretch.');

@@ -13,8 +13,12 @@ import { patchKafkajs } from './kafkajs-patches.js';
 
 /** Records that wait for who reads. */
 const AHEAD = 500;
-/** Fetches without a record that say: what is left of the range are markers or gaps. */
+/**
+ * So many fetches without anything, for so long, say that nothing more will come of the range: what is left is an open
+ * transaction's, or a gap at the log's end. A partition whose leader moves answers nothing for a moment too.
+ */
 const EMPTY_FETCHES = 5;
+const QUIET_MS = 3_000;
 const LEAVE_MS = 3_000;
 
 /**
@@ -40,10 +44,10 @@ export class KafkaReader implements KafkaView {
   }): Promise<KafkaPlace> {
     const offset = BigInt(at.offset);
     try {
-      const [logs, committed] = await Promise.all([
-        this.#admin.logs([at.topic]),
-        this.#admin.committed([at.topic]),
-      ]);
+      const logs = await this.#admin.logs([at.topic]);
+      // Asked for the offsets of a topic that is not there, kafkajs tries for seconds, and then throws.
+      if (logs.length === 0) return { ...at, committed: false, inLog: false };
+      const committed = await this.#admin.committed([at.topic]);
       const log = logs.find(({ partition }) => partition === at.partition);
       const group = committed.find(({ partition }) => partition === at.partition);
       return {
@@ -91,6 +95,7 @@ export class KafkaReader implements KafkaView {
   }
 
   async *read(range: OffsetRange, signal?: AbortSignal): AsyncIterable<SourceRecord> {
+    if (signal?.aborted || range.from >= range.to) return;
     const groupId = `${this.#groupId}-ktb-read-${randomUUID()}`;
     const consumer = this.#kafka.consumer({
       groupId,
@@ -142,25 +147,36 @@ class Feed {
   #wake: (() => void) | undefined;
   #ended = false;
   #error: Error | undefined;
+  /** The next offset that is wanted: a consumer that kafkajs restarts would begin anew. */
+  #position: bigint;
   #emptyFetches = 0;
+  #progressAt = Date.now();
   #paused = false;
 
   constructor(range: OffsetRange, consumer: Consumer) {
     this.#range = range;
+    this.#position = range.from;
     this.#consumer = consumer;
   }
 
   async start(): Promise<void> {
-    const { topic, partition, from, to } = this.#range;
+    const { topic, partition, to } = this.#range;
     const consumer = this.#consumer;
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       const others = (payload.memberAssignment[topic] ?? []).filter((one) => one !== partition);
       if (others.length > 0) consumer.pause([{ topic, partitions: others }]);
-      consumer.seek({ topic, partition, offset: from.toString() });
+      consumer.seek({ topic, partition, offset: this.#position.toString() });
+      this.#progressed();
     });
-    consumer.on(consumer.events.FETCH, ({ payload }) => {
-      this.#emptyFetches = payload.numberOfBatches === 0 && !this.#paused ? this.#emptyFetches + 1 : 0;
-      if (this.#emptyFetches >= EMPTY_FETCHES) this.end();
+    // kafkajs's `numberOfBatches` is always 0: that a fetch brought something is seen when its batch is begun.
+    consumer.on(consumer.events.FETCH, () => {
+      if (this.#paused) return this.#progressed();
+      if (++this.#emptyFetches >= EMPTY_FETCHES && Date.now() - this.#progressAt >= QUIET_MS) this.end();
+    });
+    // Also of what is never handed on: aborted records, and the markers of transactions.
+    consumer.on(consumer.events.START_BATCH_PROCESS, () => this.#progressed());
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      if (payload.partition === partition && BigInt(payload.lastOffset) + 1n >= to) this.end();
     });
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (!payload.restart) this.end(payload.error);
@@ -174,7 +190,9 @@ class Feed {
         if (batch.partition !== partition) return;
         for (const message of batch.messages) {
           const record = recordOf({ topic, partition }, message);
-          if (record.offset >= from && record.offset < to) this.#records.push(record);
+          if (record.offset < this.#position || record.offset >= to) continue;
+          this.#records.push(record);
+          this.#position = record.offset + 1n;
         }
         if (BigInt(batch.lastOffset()) + 1n >= to) this.end();
         else if (this.#records.length > AHEAD) this.#pause();
@@ -200,6 +218,11 @@ class Feed {
     this.#ended = true;
     this.#error ??= error;
     this.#wake?.();
+  }
+
+  #progressed(): void {
+    this.#emptyFetches = 0;
+    this.#progressAt = Date.now();
   }
 
   #pause(): void {

@@ -2,12 +2,12 @@ import type { ResolvedConfig } from '../config/resolved.js';
 import { scopeOf } from '../delivery/record-start.js';
 import { KafkaReader } from '../intake/kafka-reader.js';
 import { createRecordMapper, type RecordMapper } from '../intake/record-mapper.js';
+import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import { createLogger, type Logger } from '../observe/logger.js';
-import type { OperatorPort } from '../temporal/operator-port.js';
+import type { InspectedExecution, OperatorPort } from '../temporal/operator-port.js';
 import { SdkOperatorPort } from '../temporal/sdk-operator-port.js';
 import { SdkTemporalPort } from '../temporal/sdk-temporal-port.js';
 import type { TemporalPort } from '../temporal/temporal-port.js';
-import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import {
   byReason,
   deadLetterOf,
@@ -97,18 +97,10 @@ export class BridgeClient {
    * @throws TemporalFault
    */
   async replay(selector: ReplaySelector, options: ReplayOptions = {}): Promise<ReplayReport> {
-    const tools = {
-      port: this.#operator,
-      check: (cases: AsyncIterable<ReplayCase>) => this.#replayed(cases),
-      taskQueue: this.#config.temporal.taskQueue,
-    };
-    if (!('keys' in selector)) {
-      const { signal } = options;
-      const letters = this.failed({ ...selector, ...(signal === undefined ? {} : { signal }) });
-      return replay(tools, letters, [], options);
-    }
-    const notFound: string[] = [];
-    return replay(tools, this.#lettersOf(selector.keys, notFound), notFound, options);
+    if ('keys' in selector) return this.#replayKeys(selector.keys, options);
+    const { signal } = options;
+    const letters = this.failed({ ...selector, ...(signal === undefined ? {} : { signal }) });
+    return replay(this.#replayTools, letters, [], options);
   }
 
   /** Reads a stretch of a topic again, on purpose, under keys of its own. @throws BridgeError */
@@ -133,11 +125,9 @@ export class BridgeClient {
     /** @param which a workflow ID, or `topic/partition/offset` @throws BridgeError `KTB_USAGE` */
     show: async (which: string): Promise<QuarantinedDetail> =>
       quarantinedRecord(this.#operator, this.#config, await this.#quarantineId(which)),
-    /** Sends them through once more, as they are. */
-    retry: async (which: readonly string[], options?: ReplayOptions): Promise<ReplayReport> => {
-      const keys = await Promise.all(which.map((one) => this.#quarantineId(one)));
-      return this.replay({ keys }, { ...options, reapply: 'none' });
-    },
+    /** Sends them through once more, as they are; a dead letter of the same key stays as it is. */
+    retry: (which: readonly string[], options?: ReplayOptions): Promise<ReplayReport> =>
+      this.#replayKeys(which, { ...options, reapply: 'none' }, inQuarantine),
     /** Decides about one: drop it, start it under another key, or replace its value. @throws BridgeError `KTB_USAGE` */
     resolve: async (
       which: string,
@@ -176,16 +166,34 @@ export class BridgeClient {
     };
   }
 
-  async *#lettersOf(keys: readonly string[], notFound: string[]): AsyncIterable<DeadLetter> {
-    for (const key of keys) {
+  get #replayTools() {
+    return {
+      port: this.#operator,
+      check: (cases: AsyncIterable<ReplayCase>) => this.#replayed(cases),
+      taskQueue: this.#config.temporal.taskQueue,
+    };
+  }
+
+  #replayKeys(
+    keys: readonly string[],
+    options: ReplayOptions,
+    pick: Choice = handledFirst,
+  ): Promise<ReplayReport> {
+    const notFound: string[] = [];
+    return replay(this.#replayTools, this.#lettersOf(keys, pick, notFound), notFound, options);
+  }
+
+  async *#lettersOf(keys: readonly string[], pick: Choice, notFound: string[]): AsyncIterable<DeadLetter> {
+    // A key may mean several, and a list may name one twice: each is replayed once.
+    const given = new Set<string>();
+    for (const key of new Set(keys)) {
       let found = false;
-      const all = await executionsOf(this.#sources, this.#config, key);
-      // A key that was handled may stand in quarantine too, as a conflict: that is another matter.
-      const handled = all.filter(({ workflowType }) => workflowType !== QUARANTINE_WORKFLOW);
-      for (const execution of handled.length > 0 ? handled : all) {
+      for (const execution of pick(await executionsOf(this.#sources, this.#config, key))) {
         const letter = await deadLetterOf(this.#operator, this.#config, execution);
         if (!letter) continue;
         found = true;
+        if (given.has(letter.workflowId)) continue;
+        given.add(letter.workflowId);
         yield letter;
       }
       if (!found) notFound.push(key);
@@ -197,3 +205,15 @@ export class BridgeClient {
     return found.find(({ workflowType }) => workflowType === QUARANTINE_WORKFLOW)?.workflowId ?? which;
   }
 }
+
+/** Which of the executions that a key means are meant. */
+type Choice = (found: readonly InspectedExecution[]) => readonly InspectedExecution[];
+
+const inQuarantine: Choice = (found) =>
+  found.filter(({ workflowType }) => workflowType === QUARANTINE_WORKFLOW);
+
+/** A key that was handled may stand in quarantine too, as a conflict: that is another matter. */
+const handledFirst: Choice = (found) => {
+  const handled = found.filter(({ workflowType }) => workflowType !== QUARANTINE_WORKFLOW);
+  return handled.length > 0 ? handled : found;
+};

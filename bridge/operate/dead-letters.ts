@@ -64,7 +64,7 @@ const DEAD = new Set(['failed', 'timedOut', 'terminated']);
 /** Whose executions are looked for. */
 export type OperateScope = Pick<ResolvedConfig, 'name' | 'temporal' | 'routes' | 'uiUrl'>;
 
-export function deadLetterQuery(scope: OperateScope, filter: DeadLetterFilter): string {
+function deadLetterQuery(scope: OperateScope, filter: DeadLetterFilter): string {
   return [
     oneOf('ExecutionStatus', ['Failed', 'TimedOut', 'Terminated']),
     oneOf('TaskQueue', taskQueuesOf(scope)),

@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../config/resolved.js';
 import { uiLink } from '../observe/ui-link.js';
-import { keyHash, quarantineWorkflowId, recordWorkflowId } from '../temporal/ids.js';
+import { keyHash, MAX_ID_BYTES, quarantineWorkflowId, recordWorkflowId } from '../temporal/ids.js';
 import type { InspectedExecution, OperatorPort, PendingActivity } from '../temporal/operator-port.js';
 import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import { reasonOfFailure } from './failure-reason.js';
@@ -96,7 +96,9 @@ function idsOfKey(config: ResolvedConfig, key: string): string[] {
   const ofRoutes = config.routes.map(({ id }) =>
     recordWorkflowId(config, id, { source: 'route', text: key }, nowhere),
   );
-  return [header, ...ofRoutes, key];
+  // No ID of ours is longer, and the server refuses to look for one over 1,000 bytes.
+  const itself = Buffer.byteLength(key) <= MAX_ID_BYTES ? [key] : [];
+  return [header, ...ofRoutes, ...itself];
 }
 
 /** By the log itself, so that it needs no search attribute: the record is read and mapped again. */

@@ -26,6 +26,8 @@ export interface ResetsRun {
   readonly jobs: readonly string[];
   /** By workflow ID: why the server did not reset it. */
   readonly refused: ReadonlyMap<string, string>;
+  /** By workflow ID: the job that had not ended when we stopped watching, and may still reset it. */
+  readonly begun: ReadonlyMap<string, string>;
 }
 
 /** Resets all of them, by jobs on the server where there are many and no rate is asked for. @throws TemporalFault where Temporal is away */
@@ -36,6 +38,7 @@ export async function runResets(
 ): Promise<ResetsRun> {
   const why = options.why ?? `ktb replay by ${whoAmI()}`;
   const refused = new Map<string, string>();
+  const begun = new Map<string, string>();
   const jobs: string[] = [];
   const { single, groups } = split(ready, options.perSecond);
   let done = 0;
@@ -51,7 +54,7 @@ export async function runResets(
     };
     await startJob(port, job, options.signal);
     jobs.push(job.jobId);
-    await watchJob(port, job.jobId, options.signal, (inJob) =>
+    const ended = await watchJob(port, job.jobId, options.signal, (inJob) =>
       options.onProgress?.({
         step: 'resetting',
         done: done + inJob,
@@ -59,6 +62,7 @@ export async function runResets(
         jobId: job.jobId,
       }),
     );
+    if (!ended) for (const { workflowId } of job.executions) begun.set(workflowId, job.jobId);
     done += group.length;
   }
   const pace = paced(options.perSecond, options.signal);
@@ -66,6 +70,8 @@ export async function runResets(
     single,
     async ({ letter, eventId }) => {
       await pace();
+      // An interruption ends the waits for a turn all at once: what has not begun is left as it is.
+      if (options.signal?.aborted) return;
       try {
         await port.reset({
           workflowId: letter.workflowId,
@@ -85,7 +91,7 @@ export async function runResets(
   );
   for await (const _ of resets)
     options.onProgress?.({ step: 'resetting', done: ++done, total: ready.length, jobId: undefined });
-  return { jobs, refused };
+  return { jobs, refused, begun };
 }
 
 /** Who stands in the history, where nobody was named. */
@@ -132,6 +138,9 @@ function groupedBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]
   return groups;
 }
 
+/** The SDK tries a refused call again by itself, until the call's time is over. */
+const BUSY: ReadonlySet<string> = new Set(['RESOURCE_EXHAUSTED', 'DEADLINE_EXCEEDED']);
+
 /** A namespace runs one job at a time (`frontend.MaxConcurrentBatchOperationPerNamespace`): the next one waits. */
 async function startJob(port: OperatorPort, job: ResetJob, signal: AbortSignal | undefined): Promise<void> {
   for (;;) {
@@ -139,23 +148,27 @@ async function startJob(port: OperatorPort, job: ResetJob, signal: AbortSignal |
       await port.startResetJob(job);
       return;
     } catch (error) {
-      if (!(error instanceof TemporalFault) || error.status !== 'RESOURCE_EXHAUSTED' || signal?.aborted)
-        throw error;
+      if (!(error instanceof TemporalFault) || !BUSY.has(error.status ?? '') || signal?.aborted) throw error;
+      // An answer may have been lost: a second job would reset all of them twice.
+      const begun = await port.job(job.jobId).catch(() => undefined);
+      if (begun) return;
       await delay(1_000, signal);
     }
   }
 }
 
+/** @returns whether it has ended */
 async function watchJob(
   port: OperatorPort,
   jobId: string,
   signal: AbortSignal | undefined,
   onProgress: (done: number) => void,
-): Promise<void> {
+): Promise<boolean> {
   for (;;) {
     const { state, done, failed } = await port.job(jobId);
     onProgress(done + failed);
-    if (state !== 'running' || signal?.aborted) return;
+    if (state !== 'running') return true;
+    if (signal?.aborted) return false;
     await delay(500, signal);
   }
 }

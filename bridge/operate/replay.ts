@@ -7,7 +7,7 @@ import { delay } from '../timing.js';
 import { concurrently } from './concurrently.js';
 import type { DeadLetter } from './dead-letters.js';
 import { reasonOfFailure } from './failure-reason.js';
-import { runResets, type ResetProgress } from './replay-run.js';
+import { runResets, type ResetProgress, type ResetsRun } from './replay-run.js';
 import type { ReplayCase, ReplayVerdict } from './replay-check.js';
 import { prefixBefore, resetPointOf, type ReplayFrom } from './reset-point.js';
 
@@ -96,10 +96,12 @@ export async function replay(
   const plan = await planReplay(tools, letters, options);
   const nothing = { ...plan, notFound, jobs: [], replayed: [] };
   if (options.dryRun || plan.ready === 0) return { ...nothing, confirmed: false };
+  // What was looked at so far is no plan.
+  if (options.signal?.aborted) return { ...nothing, confirmed: false };
   if (options.confirm && !(await options.confirm(plan))) return { ...nothing, confirmed: false };
   const ready = plan.entries.filter(({ readiness }) => readiness === 'ready');
-  const { jobs, refused } = await runResets(tools.port, ready, options);
-  const replayed = await outcomesOf(tools.port, ready, refused, options);
+  const { jobs, refused, begun } = await runResets(tools.port, ready, options);
+  const replayed = await outcomesOf(tools.port, ready, { refused, begun }, options);
   return { ...plan, notFound, confirmed: true, jobs, replayed };
 }
 
@@ -184,37 +186,46 @@ function isOwn(workflowType: string): boolean {
 async function outcomesOf(
   port: OperatorPort,
   ready: readonly ReplayEntry[],
-  refused: ReadonlyMap<string, string>,
+  run: Pick<ResetsRun, 'refused' | 'begun'>,
   { waitMs = 0, signal, onProgress }: ReplayOptions,
 ): Promise<readonly ReplayedRecord[]> {
   const deadline = Date.now() + waitMs;
-  const done = new Map<string, ReplayedRecord>();
+  const last = new Map<string, ReplayedRecord>();
   for (;;) {
-    const open = ready.filter(({ letter }) => !done.has(letter.workflowId));
-    const looked = concurrently(open, ({ letter }) => outcomeOf(port, letter, refused));
-    for await (const outcome of looked) {
-      if (outcome.state !== 'running') done.set(outcome.workflowId, outcome);
+    const open = ready.filter(
+      ({ letter }) => (last.get(letter.workflowId)?.state ?? 'running') === 'running',
+    );
+    let running = 0;
+    for await (const outcome of concurrently(open, ({ letter }) => outcomeOf(port, letter, run))) {
+      last.set(outcome.workflowId, outcome);
+      if (outcome.state === 'running') running++;
     }
-    onProgress?.({ step: 'waiting', closed: done.size, total: ready.length });
-    if (done.size === ready.length || Date.now() >= deadline || signal?.aborted) break;
+    onProgress?.({ step: 'waiting', closed: ready.length - running, total: ready.length });
+    if (running === 0 || Date.now() >= deadline || signal?.aborted) break;
     await delay(1_000, signal);
   }
-  return ready.map(
-    ({ letter: { workflowId } }) =>
-      done.get(workflowId) ?? { workflowId, runId: undefined, state: 'running', reason: undefined },
-  );
+  return ready.map(({ letter }) => last.get(letter.workflowId)!);
 }
 
 async function outcomeOf(
   port: OperatorPort,
   { workflowId, runId }: DeadLetter,
-  refused: ReadonlyMap<string, string>,
+  { refused, begun }: Pick<ResetsRun, 'refused' | 'begun'>,
 ): Promise<ReplayedRecord> {
   const why = refused.get(workflowId);
   if (why !== undefined) return { workflowId, runId: undefined, state: 'not-reset', reason: why };
   const current = await port.inspect(workflowId);
-  if (!current || current.runId === runId)
-    return { workflowId, runId: undefined, state: 'not-reset', reason: 'The server made no new run of it' };
+  if (!current || current.runId === runId) {
+    const job = begun.get(workflowId);
+    return job === undefined
+      ? { workflowId, runId: undefined, state: 'not-reset', reason: 'The server made no new run of it' }
+      : {
+          workflowId,
+          runId: undefined,
+          state: 'running',
+          reason: `Job ${job} goes on with it on the server`,
+        };
+  }
   const closing = await port.closing(workflowId, current.runId);
   if (closing.kind === 'open')
     return { workflowId, runId: current.runId, state: 'running', reason: undefined };

@@ -93,21 +93,26 @@ export async function reprocess(
   };
   const reasons: Partial<Record<ReprocessOutcome, string>> = {};
   const report = (confirmed: boolean): ReprocessReport => ({ ranges, confirmed, outcomes, reasons });
+  if (total === 0) return report(false);
   if (!options.dryRun && options.confirm && !(await options.confirm(ranges, total))) return report(false);
   let done = 0;
   const pace = paced(options.perSecond, signal);
   for (const range of ranges) {
+    if (signal?.aborted) break;
     const settled = concurrently(
       kafka.read(range, signal),
       async (record) => {
         const mapped = againOf(await tools.mapper.map(record), request.generation);
         if (options.dryRun) return expected(mapped);
         await pace();
-        return handOn(tools, mapped, signal);
+        // An interruption ends the waits for a turn all at once: what has not begun is left as it is.
+        return signal?.aborted ? undefined : handOn(tools, mapped, signal);
       },
       signal,
     );
-    for await (const { outcome, reason } of settled) {
+    for await (const one of settled) {
+      if (!one) continue;
+      const { outcome, reason } = one;
       outcomes[outcome]++;
       if (reason !== undefined) reasons[outcome] ??= reason;
       options.onProgress?.(++done, total);

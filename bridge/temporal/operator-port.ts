@@ -18,11 +18,13 @@ export interface OperatorPort {
   events(workflowId: string, runId: string): Promise<History>;
   /** What a run was started with, decoded. */
   input(workflowId: string, runId: string): Promise<readonly unknown[]>;
-  /** @returns the new run's ID. The same request ID again makes no second run. */
+  /**
+   * @returns the new run's ID; where another run has come after the given one already, that run's: nothing is reset twice
+   */
   reset(request: ResetRequest): Promise<string>;
   /**
    * Another run of the same ID, with other arguments; type, task queue, memo and search attributes are those of the run
-   * before. One that is open is terminated.
+   * before. One that is open is terminated; one that has completed is not begun again (`rejected`).
    * @returns the new run's ID
    */
   startAgain(workflowId: string, runId: string, args: readonly unknown[]): Promise<string>;

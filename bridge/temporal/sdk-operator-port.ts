@@ -19,6 +19,7 @@ import type {
   ResetRequest,
 } from './operator-port.js';
 import { temporal } from './proto.js';
+import { TemporalFault } from './temporal-port.js';
 import { connectionOptions, SEARCH_ATTRIBUTES } from './sdk-temporal-port.js';
 
 type Payloads = api.api.common.v1.IPayload[];
@@ -87,13 +88,12 @@ export class SdkOperatorPort implements OperatorPort {
     const found = await this.inspect(workflowId, runId);
     // Asked first: the SDK's `result` waits for one that is open.
     if (found?.closedAt === undefined) return { kind: 'open' };
+    if (found.status === 'continuedAsNew') return { kind: 'completed', result: undefined };
     try {
       const handle = this.#client.getHandle(workflowId, runId, { followRuns: false });
       return { kind: 'completed', result: await this.#bounded(() => handle.result()) };
     } catch (error) {
       if (error instanceof WorkflowFailedError) return { kind: 'failed', error: error.cause ?? error };
-      if (error instanceof Error && error.name === 'WorkflowContinuedAsNewError')
-        return { kind: 'completed', result: undefined };
       throw faultOf(error);
     }
   }
@@ -115,6 +115,9 @@ export class SdkOperatorPort implements OperatorPort {
   async reset(request: ResetRequest): Promise<string> {
     const { workflowId, runId } = request;
     const { RESET_REAPPLY_TYPE_ALL_ELIGIBLE } = temporal.api.enums.v1.ResetReapplyType;
+    // Server 1.32 does not keep a Reset's request ID: made once more, it would end the run that the first one made.
+    const current = await this.inspect(workflowId);
+    if (current && current.runId !== runId) return current.runId;
     try {
       const answer = await this.#bounded(() =>
         this.#client.workflowService.resetWorkflowExecution({
@@ -155,6 +158,11 @@ export class SdkOperatorPort implements OperatorPort {
       );
       return handle.firstExecutionRunId;
     } catch (error) {
+      if (error instanceof Error && error.name === 'WorkflowExecutionAlreadyStartedError')
+        throw new TemporalFault('rejected', `${workflowId} has gone through meanwhile`, {
+          status: 'ALREADY_EXISTS',
+          cause: error,
+        });
       throw faultOf(error);
     }
   }
@@ -265,8 +273,9 @@ const PENDING_STATES: readonly PendingActivity['state'][] = [
 
 function pendingOf(pending: api.api.workflow.v1.IPendingActivityInfo): PendingActivity {
   const { scheduledTime } = pending;
-  const nextAttemptAt =
-    pending.state === 1 && scheduledTime?.seconds ? Number(scheduledTime.seconds) * 1000 : undefined;
+  // Of the first attempt it is when the task was made, not when it will be.
+  const waits = pending.state === 1 && (pending.attempt ?? 1) > 1;
+  const nextAttemptAt = waits && scheduledTime?.seconds ? Number(scheduledTime.seconds) * 1000 : undefined;
   return {
     activityType: pending.activityType?.name ?? '',
     state: PENDING_STATES[pending.state ?? 0] ?? 'unknown',
