@@ -20,7 +20,7 @@ function section(heading: string): string {
 /** The rows of a section's table: of the first, or of the one that follows a name. */
 function fieldsOf(heading: string, of?: string): Map<string, string> {
   const text = section(heading);
-  const [, after] = of === undefined ? [, text] : text.split(`\`${of}\`:\n`);
+  const [, after] = of === undefined ? ['', text] : text.split(`\`${of}\`:\n`);
   const table = (after ?? '').split(/\n`\w+(?:\[\])?`:\n/)[0]!;
   return new Map([...table.matchAll(/^\| `(\w+)` \| ([\w ]+) \|/gm)].map(([, name, type]) => [name!, type!]));
 }
