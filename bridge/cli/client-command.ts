@@ -1,5 +1,7 @@
 import { BridgeClient } from '../operate/bridge-client.js';
 import type { ResolvedConfig } from '../config/resolved.js';
+import { refusalOf } from '../connections/refusal.js';
+import { temporalService } from '../connections/service.js';
 import { createLogger } from '../observe/logger.js';
 import { TemporalFault } from '../temporal/temporal-port.js';
 import { BridgeError } from '../errors.js';
@@ -26,6 +28,8 @@ export async function withClient<T>(
     return await use(client, config, interrupted.signal);
   } catch (error) {
     if (!(error instanceof TemporalFault)) throw error;
+    const refused = await refusalOf(error, temporalService(config.temporal));
+    if (refused) throw refused;
     const { address, namespace } = config.temporal;
     throw new BridgeError(
       'KTB_TEMPORAL',
