@@ -24,10 +24,10 @@ export async function* replayPrefixes(
   cases: AsyncIterable<ReplayCase>,
   logger: Logger,
 ): AsyncIterable<ReplayVerdict> {
-  // The SDK would write lines of its own between ours.
-  installRuntime(logger, 'silent');
   const { workflowsPath, options } = config.worker;
   if (workflowsPath === undefined && options.workflowBundle === undefined) return;
+  // The SDK would write lines of its own between ours. Not sooner: its runtime keeps a process that would end by itself.
+  installRuntime(logger, 'silent');
   const replayOptions: ReplayWorkerOptions = {
     ...(options.workflowBundle === undefined
       ? { workflowsPath: workflowsPath! }

@@ -102,13 +102,16 @@ async function ktbDoctor(scene: Scene, ...args: readonly string[]): Promise<Ktb>
 async function commitAs(config: Config, topic: string, mark: SubscriptionMark | string): Promise<void> {
   const consumer = kafkaClient(config.kafka.brokers).consumer({ groupId: config.kafka.groupId });
   const joined = new Promise<void>((resolve) => void consumer.on('consumer.group_join', () => resolve()));
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  await consumer.run({ autoCommit: false, eachMessage: async () => {} });
-  await joined;
-  const metadata = typeof mark === 'string' ? mark : commitMetadata(mark);
-  await consumer.commitOffsets([{ topic, partition: 0, offset: '0', metadata }]);
-  await consumer.disconnect();
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({ autoCommit: false, eachMessage: async () => {} });
+    await joined;
+    const metadata = typeof mark === 'string' ? mark : commitMetadata(mark);
+    await consumer.commitOffsets([{ topic, partition: 0, offset: '0', metadata }]);
+  } finally {
+    await consumer.disconnect();
+  }
 }
 
 test('where all is well every check says so, and the exit code is 0; then one thing after another breaks', async (t) => {
@@ -272,7 +275,7 @@ test('records that wait until retention is near', async (t) => {
   const config = await configOf({ routes: workflowRoutes(topic) });
   await produce(brokers, topic, [{ value: 'young' }]);
   const young = await onlyOf(t, config, 'lag');
-  t.is(young.level, 'ok');
+  t.is(young.level, 'ok', young.message);
   t.is(young.message, 'Lag: 1 in 1 partition');
   const old = await topicOf(1, { 'retention.ms': '3600000' });
   await produce(brokers, old, [{ value: 'old', timestamp: Date.now() - 3_000_000 }, { value: 'young' }]);
@@ -339,7 +342,7 @@ test('another subscription whose bridge is too old to name its prefix, and one i
   await commitAs(theirs, topic, `{"ktb":1,"name":"${theirs.name}"}`);
   const ours = await configOf({ routes: workflowRoutes(topic) });
   const finding = await onlyOf(t, ours, 'id-prefix');
-  t.is(finding.level, 'warning');
+  t.is(finding.level, 'warning', finding.message);
   t.true(finding.message.includes(`Subscription ${theirs.name} reads the same topics`));
   t.regex(finding.advice!, /See that it differs from/);
 

@@ -8,7 +8,6 @@ import { ok, problem, skipped, warning, type Observation } from './finding.js';
 const MAX_GROUPS = 300;
 const MAX_TOPICS = 20;
 const MAX_EXECUTIONS = 50;
-const AT_ONCE = 10;
 
 const ADVICE =
   'Give one of the two an `idPrefix` before it starts, or another namespace: keys that both have are `foreign` to the second, and after twenty in a row it holds the route.';
@@ -71,19 +70,12 @@ async function byCommits(checkup: Checkup): Promise<readonly OtherSubscription[]
   const topics = await checkup.topics();
   const groups = (await checkup.kafka.groupIds()).filter((id) => id !== kafka.groupId).slice(0, MAX_GROUPS);
   const found: OtherSubscription[] = [];
-  for (let at = 0; at < groups.length; at += AT_ONCE) {
-    const committed = await Promise.all(
-      groups
-        .slice(at, at + AT_ONCE)
-        .map(async (id) => ({ id, entries: await checkup.kafka.committed(topics, id) })),
-    );
-    for (const { id, entries } of committed) {
-      for (const { metadata } of entries) {
-        const mark = subscriptionMarkIn(metadata);
-        if (mark === undefined || mark.name === name) continue;
-        if (mark.namespace !== undefined && mark.namespace !== temporal.namespace) continue;
-        found.push({ name: mark.name, idPrefix: mark.idPrefix, seen: `group ${id}` });
-      }
+  for (const id of groups) {
+    for (const { metadata } of await checkup.kafka.committed(topics, id)) {
+      const mark = subscriptionMarkIn(metadata);
+      if (mark === undefined || mark.name === name) continue;
+      if (mark.namespace !== undefined && mark.namespace !== temporal.namespace) continue;
+      found.push({ name: mark.name, idPrefix: mark.idPrefix, seen: `group ${id}` });
     }
   }
   return found;
