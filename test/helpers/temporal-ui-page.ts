@@ -39,7 +39,7 @@ export class TemporalUiPage implements AsyncDisposable {
     return this.#writes.map((request) => `${request.method()} ${new URL(request.url()).pathname}`);
   }
 
-  /** The list of executions, searched. Visibility lags: it is loaded again until this many are shown. */
+  /** The list of executions, searched. */
   async list(query: string): Promise<void> {
     await this.page.goto(`${uiLink(this.#url, this.#namespace)}?query=${encodeURIComponent(query)}`);
   }

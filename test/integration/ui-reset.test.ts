@@ -108,12 +108,16 @@ test.serial(
     const rows = await ui.columns(['KtbRoute', 'KtbKey', 'KtbRecord', 'KtbOffset']);
     await show(ui, 'list-columns');
     const byOffset = [...rows].sort((a, b) => Number(a[3]) - Number(b[3]));
-    t.deepEqual(byOffset, [
+    t.deepEqual(byOffset.slice(0, 3), [
       ['workflow', 'w', `${topic}/0/0`, '0'],
       ['activity', 'first', `${topic}/0/1`, '1'],
       ['activity', 'last', `${topic}/0/2`, '2'],
-      [byOffset[3]![0]!, 'q', `${topic}/0/3`, '3'],
     ]);
+    // No route took what could not be decoded.
+    t.deepEqual(
+      byOffset.slice(3).map((row) => row.slice(1)),
+      [['q', `${topic}/0/3`, '3']],
+    );
   },
 );
 
