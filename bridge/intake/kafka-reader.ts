@@ -84,7 +84,8 @@ export class KafkaReader implements KafkaView {
           from: max(start, starts(one) ?? end),
           to: min(end, ends(one) ?? end),
         }))
-        .filter((range) => range.from < range.to);
+        .filter((range) => range.from < range.to)
+        .toSorted((one, other) => one.partition - other.partition);
     } catch (error) {
       if (error instanceof BridgeError) throw error;
       throw new BridgeError('KTB_KAFKA', `Kafka does not tell where ${topic} stands: ${messageOf(error)}`, {
