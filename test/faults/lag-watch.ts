@@ -7,6 +7,8 @@ interface LagSample {
   /** By `performance.now()`. */
   readonly at: number;
   readonly lag: number;
+  /** Partitions that are behind, by how much. */
+  readonly behind: Readonly<Record<string, number>>;
 }
 
 /** How often Kafka is asked. */
@@ -29,6 +31,14 @@ export class LagWatch implements AsyncDisposable {
   /** The most that was seen since then. */
   mostSince(at: number): number {
     return Math.max(0, ...this.#samples.filter((one) => one.at >= at).map(({ lag }) => lag));
+  }
+
+  /** What was seen since then, every few seconds, for whoever asks why it took so long. */
+  trailSince(at: number): readonly string[] {
+    return this.#samples
+      .filter((one) => one.at >= at)
+      .filter((_, index) => index % 10 === 0)
+      .map((one) => `after ${Math.round((one.at - at) / 1000)} s: ${JSON.stringify(one.behind)}`);
   }
 
   /** How many looks there were since then. */
@@ -75,10 +85,12 @@ export class LagWatch implements AsyncDisposable {
     const committed = await committedOffsets(brokers, groupId, topic);
     const ends = await logEnds(brokers, topic);
     const at = new Map(committed.map(({ partition, offset }) => [partition, offset]));
-    const lag = ends.reduce((sum, { partition, low, offset }) => {
+    const behind = ends.flatMap(({ partition, low, offset }) => {
       const from = at.get(partition) ?? -1n;
-      return sum + Number(offset - (from < 0n ? low : from));
-    }, 0);
-    this.#samples.push({ at: performance.now(), lag });
+      const lag = Number(offset - (from < 0n ? low : from));
+      return lag > 0 ? [[String(partition), lag] as const] : [];
+    });
+    const lag = behind.reduce((sum, [, one]) => sum + one, 0);
+    this.#samples.push({ at: performance.now(), lag, behind: Object.fromEntries(behind) });
   }
 }

@@ -48,6 +48,8 @@ export interface RollingDeployReport {
 /** What lag is "before": the most of so long, since under a constant load it swings with sends and commits. */
 const STEADY_MS = 3_000;
 const LOOKS = 6;
+/** From there on it is told what was seen meanwhile. */
+const SLOW_MS = 30_000;
 /** What a process says when it works. */
 const READY = { bridge: /"msg":"joined the group"/, worker: /"msg":"polling"/ } as const;
 
@@ -103,6 +105,8 @@ export async function rollingDeploy(options: RollingDeployOptions): Promise<Roll
       lagBackMs: Math.round(back - replacedAt),
     };
     log(JSON.stringify(replacement));
+    if (replacement.lagBackMs > SLOW_MS)
+      for (const line of [...lag.trailSince(drainBegun), ...linesOf(fleet, next)]) log(line);
     return { next, replacement };
   };
   const replacements: Replacement[] = [];
@@ -143,4 +147,18 @@ export async function rollingDeploy(options: RollingDeployOptions): Promise<Roll
     }),
     seconds: Math.round((Date.now() - begun) / 1000),
   };
+}
+
+/** What the bridges have said last. */
+function linesOf(fleet: readonly { readonly process: StartedProcess }[], next: StartedProcess): string[] {
+  return [...new Set([...fleet.map(({ process }) => process), next])]
+    .filter(({ name }) => name.startsWith('bridge'))
+    .flatMap(({ name, stderr }) =>
+      stderr
+        .trimEnd()
+        .split('\n')
+        .filter((line) => !line.includes('"msg":"counts"'))
+        .slice(-20)
+        .map((line) => `${name}: ${line.slice(0, 400)}`),
+    );
 }
