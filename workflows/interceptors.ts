@@ -81,10 +81,15 @@ class ReplayHint implements WorkflowInboundCallsInterceptor, WorkflowOutboundCal
   }
 }
 
-/** A failure that came over the wire is sent on as it came, so its message stands in two places. */
+/**
+ * A failure that came over the wire is sent on as it came, so its message stands in two places. One that only says that
+ * something inside of it failed gets that reason too: the UI shows the outermost message.
+ */
 function appendHint(error: TemporalFailure, hint: string): void {
   if (error.message.includes('(replay: Reset to event ')) return;
-  error.message = error.message ? `${error.message} ${hint}` : hint;
+  const inside =
+    error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : null;
+  error.message = [error.message, inside?.message].filter(Boolean).join(': ').concat(` ${hint}`).trim();
   if (error.failure) error.failure = { ...error.failure, message: error.message };
 }
 
