@@ -41,6 +41,7 @@ export class SdkOperatorPort implements OperatorPort {
   readonly #connection: Connection;
   readonly #client: OperatorClient;
   readonly #namespace: string;
+  readonly #underWay = new Set<Promise<unknown>>();
   readonly #identity = `ktb@${hostname()}:${process.pid}`;
 
   constructor(config: ResolvedConfig['temporal']) {
@@ -236,11 +237,18 @@ export class SdkOperatorPort implements OperatorPort {
   }
 
   async close(): Promise<void> {
-    await this.#connection.close();
+    if (this.#underWay.size === 0) return this.#connection.close();
+    // The SDK tries again out of a timer, and on a closed channel that throws where nobody catches it: the calls that are
+    // still under way end first. Nobody waits for them.
+    void Promise.allSettled(this.#underWay).then(() => this.#connection.close().catch(() => undefined));
   }
 
   #bounded<T>(call: () => Promise<T>): Promise<T> {
-    return this.#connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, call);
+    const work = this.#connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, call);
+    this.#underWay.add(work);
+    const ended = () => void this.#underWay.delete(work);
+    work.then(ended, ended);
+    return work;
   }
 }
 
