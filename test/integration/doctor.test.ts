@@ -12,7 +12,7 @@ import { freePort } from '../../bridge/local-stack/ports.js';
 import { CHECKS } from '../../bridge/operate/doctor/finding.js';
 import { startKtb } from '../faults/process.js';
 import { createScene, keyed, type Scene } from '../faults/scene.js';
-import { createTopic, kafkaClient, produce, withAdmin } from '../helpers/kafka.js';
+import { committedOffsets, createTopic, kafkaClient, produce, withAdmin } from '../helpers/kafka.js';
 import { testStack, unique, type TestStack } from '../helpers/stack.js';
 import { connectTemporal, waitForCount } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
@@ -117,7 +117,14 @@ async function commitAs(config: Config, topic: string, mark: SubscriptionMark | 
     await consumer.run({ autoCommit: false, eachMessage: async () => {} });
     await joined;
     const metadata = typeof mark === 'string' ? mark : commitMetadata(mark);
-    await consumer.commitOffsets([{ topic, partition: 0, offset: '0', metadata }]);
+    // kafkajs drops a commit in silence while its consumer starts again after a crash.
+    await until(
+      async () => {
+        await consumer.commitOffsets([{ topic, partition: 0, offset: '0', metadata }]);
+        return committedOffsets(config.kafka.brokers, config.kafka.groupId, topic);
+      },
+      { what: 'the commit', accept: (all) => all.some((one) => one.metadata === metadata) },
+    );
   } finally {
     await consumer.disconnect();
   }
