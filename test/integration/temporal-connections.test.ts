@@ -7,6 +7,7 @@ import type { TemporalOptions } from '../../bridge/config/types.js';
 import { BridgeError } from '../../bridge/errors.js';
 import type { TemporalServer } from '../../bridge/local-stack/temporal-server.js';
 import { BridgeWorker } from '../../bridge/worker.js';
+import { startKtb } from '../faults/process.js';
 import { createScene, keyed } from '../faults/scene.js';
 import { Authority, writePem, type Certificate } from '../helpers/certificates.js';
 import { configFor, memoryLogger } from '../helpers/connections.js';
@@ -143,7 +144,7 @@ for (const [name, create] of Object.entries(processes)) {
 }
 
 test.serial(
-  '`ktb bridge` and `ktb worker` work with a client certificate, and end with 1 where the certificate has expired',
+  '`ktb bridge`, `ktb worker` and `ktb status` work with a client certificate, and end with 1 where the certificate has expired',
   async (t) => {
     t.timeout(180_000);
     const { kafka } = await testStack();
@@ -169,8 +170,22 @@ test.serial(
     await scene.committedToEnd();
     t.regex(await scene.client.workflow.getHandle(`${scene.name}:one`).result(), /^handled /);
 
+    const ask = (name: string, environment: NodeJS.ProcessEnv) =>
+      startKtb(name, ['status', 'one', '--json'], {
+        config: scene.project.configPath,
+        cwd: scene.project.dir,
+        env: { ...scene.env, ...environment },
+      });
+    const asked = ask('status', env);
+    t.is((await asked.exited).code, 0, asked.output);
+    t.like(JSON.parse(asked.stdout), { state: 'completed', key: 'one' });
+
     const expired = { SERVER_NAME: EXPIRED_HOST };
-    const failing = [scene.bridge('expired bridge', [], expired), scene.worker('expired worker', expired)];
+    const failing = [
+      scene.bridge('expired bridge', [], expired),
+      scene.worker('expired worker', expired),
+      ask('expired status', expired),
+    ];
     for (const process of failing) {
       t.deepEqual(await process.exited, { code: 1, signal: null }, process.name);
       t.regex(
@@ -181,6 +196,6 @@ test.serial(
     t.deepEqual(await bridge.term(), { code: 0, signal: null });
     t.deepEqual(await worker.term(), { code: 0, signal: null });
     const key = ours.key.split('\n')[1]!;
-    for (const { name, output } of [bridge, worker, ...failing]) t.false(output.includes(key), name);
+    for (const { name, output } of [bridge, worker, asked, ...failing]) t.false(output.includes(key), name);
   },
 );
