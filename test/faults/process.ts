@@ -38,7 +38,7 @@ export interface StartedProcess extends AsyncDisposable {
   signal(name: NodeJS.Signals): boolean;
   /** SIGKILL. */
   kill(): Promise<ProcessExit>;
-  /** SIGTERM, and SIGKILL when it still runs after the deadline (default 60,000). */
+  /** SIGTERM, and SIGKILL when it still runs after the deadline (default 180,000). */
   term(options?: { readonly timeoutMs?: number }): Promise<ProcessExit>;
   /** SIGSTOP: it hangs, its connections stay open. */
   stop(): void;
@@ -47,7 +47,7 @@ export interface StartedProcess extends AsyncDisposable {
   /**
    * Waits until its output, from the start on, holds this.
    * @returns the match
-   * @throws Error with the last lines when it ends without it or takes too long (default 60,000)
+   * @throws Error with the last lines when it ends without it or takes too long (default 180,000)
    */
   waitForOutput(pattern: string | RegExp, timeoutMs?: number): Promise<RegExpMatchArray>;
 }
@@ -209,7 +209,7 @@ class Process implements StartedProcess {
     this.signal('SIGTERM');
     // A stopped process would never see it.
     this.signal('SIGCONT');
-    const timer = setTimeout(() => this.signal('SIGKILL'), options.timeoutMs ?? 60_000);
+    const timer = setTimeout(() => this.signal('SIGKILL'), options.timeoutMs ?? 180_000);
     try {
       return await this.exited;
     } finally {
@@ -225,7 +225,7 @@ class Process implements StartedProcess {
     this.signal('SIGCONT');
   }
 
-  async waitForOutput(pattern: string | RegExp, timeoutMs = 60_000): Promise<RegExpMatchArray> {
+  async waitForOutput(pattern: string | RegExp, timeoutMs = 180_000): Promise<RegExpMatchArray> {
     const find = (): RegExpMatchArray | undefined => {
       if (typeof pattern !== 'string')
         return this.output.match(new RegExp(pattern, pattern.flags.replace('g', ''))) ?? undefined;

@@ -163,7 +163,7 @@ async function openScene(options: SceneOptions, leave: () => void): Promise<Scen
       );
     },
     handled: () => readHandlersRecord(journal),
-    committedToEnd: async (timeoutMs = 60_000) => {
+    committedToEnd: async (timeoutMs = 180_000) => {
       await until(
         async () => {
           const [ends, committed] = await Promise.all([

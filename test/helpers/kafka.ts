@@ -211,7 +211,7 @@ export interface ReadMessage {
 export interface ReadAllOptions {
   /** Open and aborted transactions too. @default false */
   readonly readUncommitted?: boolean;
-  /** @default 60_000 */
+  /** @default 180_000 */
   readonly timeoutMs?: number;
 }
 
@@ -261,7 +261,7 @@ export async function readAll(
       });
       await until(() => waiting.size === 0 || emptyFetches >= 10, {
         what: `all of ${topic} to be read`,
-        timeoutMs: options.timeoutMs ?? 60_000,
+        timeoutMs: options.timeoutMs ?? 180_000,
         everyMs: 20,
       });
     }

@@ -36,7 +36,7 @@ export async function countExecutions(client: Client, query: string): Promise<nu
 }
 
 export interface WaitForCountOptions {
-  /** @default 60_000 */
+  /** @default 180_000 */
   readonly timeoutMs?: number;
   /** @default 'exactly' */
   readonly compare?: 'exactly' | 'at least';
@@ -52,7 +52,7 @@ export async function waitForCount(
   const compare = options.compare ?? 'exactly';
   return until(async () => countExecutions(client, query), {
     what: `${compare} ${count} executions of ${query}`,
-    timeoutMs: options.timeoutMs ?? 60_000,
+    timeoutMs: options.timeoutMs ?? 180_000,
     everyMs: 250,
     accept: (seen) => (compare === 'exactly' ? seen === count : seen >= count),
   });

@@ -207,13 +207,13 @@ test.serial(
     await kafka.broker.server.restart();
     await bridge.waitForOutput(
       /"alert":"connection".*it expired on 20.*Waiting until that is mended/,
-      60_000,
+      180_000,
     );
     kafka.present(await authority.issue('kafka'));
     await kafka.broker.server.restart();
     await bridge.waitForOutput(
       /"alert":"connection".*refused the credentials .*Waiting until that is mended/,
-      60_000,
+      180_000,
     );
     await setScramPassword(kafka.broker.port, USER.name, PASSWORD);
     await scene.produce([keyed('after')]);

@@ -70,7 +70,7 @@ test('SIGTERM drains: what runs is finished and committed, what waits stays in K
   await scene.committedToEnd();
   await until(() => scene.executions('ExecutionStatus = "Completed"'), {
     what: 'all executions',
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     accept: (seen) => seen.length === keys.length,
   });
   t.is(scene.handled().calls.length, keys.length);
@@ -132,7 +132,7 @@ test('intake pauses while too many tasks wait for a worker, and goes on when the
   await bridge.waitForOutput(/intake resumes/);
   await until(() => scene.executions('ExecutionStatus = "Completed"'), {
     what: 'all',
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     accept: (seen) => seen.length === keys.length,
   });
   t.is(scene.handled().calls.length, keys.length);

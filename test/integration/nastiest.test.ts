@@ -17,7 +17,7 @@ const keyless = (n: number, partition = 0) => ({ partition, key: null, value: JS
 const allClosed = (scene: Scene, count: number) =>
   until(() => scene.executions('ExecutionStatus = "Completed"'), {
     what: `${count} completed executions`,
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     everyMs: 250,
     accept: (seen) => seen.length >= count,
   });

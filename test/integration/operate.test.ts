@@ -321,7 +321,7 @@ test.serial(
     const before = callsOf('step s2');
     const report = await client.replay(
       { keys: ['s2', 'fine', 'nobody-knows'] },
-      { from: 'start', waitMs: 60_000 },
+      { from: 'start', waitMs: 180_000 },
     );
     t.deepEqual(report.notFound, ['fine', 'nobody-knows']);
     t.deepEqual(
@@ -333,7 +333,7 @@ test.serial(
 );
 
 test.serial('a filter replays all that match it, and a second time finds nothing', async (t) => {
-  const report = await client.replay({ reason: 'not mended' }, { waitMs: 60_000, perSecond: 50 });
+  const report = await client.replay({ reason: 'not mended' }, { waitMs: 180_000, perSecond: 50 });
   t.deepEqual(sorted(report.entries.map(({ letter }) => letter.key)), ['c1', 'c2']);
   t.true(report.replayed.every(({ state }) => state === 'completed'));
   t.is((await client.replay({ reason: 'not mended' })).entries.length, 0);

@@ -182,13 +182,13 @@ test('the packed package works in an empty project: a workflow route, an activit
     },
   ]);
   await worker.waitForOutput('"polling"', 120_000);
-  await bridge.waitForOutput('joined the group', 60_000);
+  await bridge.waitForOutput('joined the group', 180_000);
 
   const client = await connectTemporal(stack.temporal);
   t.teardown(() => client.connection.close());
   // Not there before the bridge has started it.
   const resultOf = (key: string): Promise<unknown> =>
-    until(() => client.workflow.getHandle(key).result(), { what: `${key} to complete`, timeoutMs: 60_000 });
+    until(() => client.workflow.getHandle(key).result(), { what: `${key} to complete`, timeoutMs: 180_000 });
   t.is(await resultOf(`${name}-order`), `${name}-order: shipped lamp`);
   t.is(await resultOf(`${name}-payment`), `${name}-payment: 700 cents, attempt 1, in time`);
 

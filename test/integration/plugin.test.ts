@@ -184,7 +184,7 @@ const failed = async ({ client, scene }: Foreign, type: string) =>
         client,
         `TaskQueue STARTS_WITH "${scene.taskQueue}" AND WorkflowType = "${type}" AND ExecutionStatus = "Failed"`,
       ),
-    { what: `a failed ${type}`, timeoutMs: 60_000, accept: (seen) => seen.length === 1 },
+    { what: `a failed ${type}`, timeoutMs: 180_000, accept: (seen) => seen.length === 1 },
   ).then(([one]) => one!.workflowId);
 
 const failureOf = async ({ client }: Foreign, workflowId: string): Promise<string> => {
@@ -303,7 +303,7 @@ test("a versioned worker waits for its deployment's version to be current, and o
   const resultOf = (key: string) =>
     until(() => scene.client.workflow.getHandle(`${scene.name}:${key}`).result(), {
       what: `${key} to complete`,
-      timeoutMs: 60_000,
+      timeoutMs: 180_000,
     });
   t.regex(String(await resultOf('p1')), /^handled/);
   const order = scene.client.workflow.getHandle(`${scene.name}:o1`);

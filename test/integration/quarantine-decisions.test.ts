@@ -157,7 +157,7 @@ test.serial('a decision reaches one that is being tried, and ends the trying', a
 });
 
 test.serial('without a decision it is tried again, and stands there with the reason', async (t) => {
-  const { replayed } = await client.quarantine.retry([placeOf('waiting')], { waitMs: 60_000 });
+  const { replayed } = await client.quarantine.retry([placeOf('waiting')], { waitMs: 180_000 });
   t.like(replayed[0], { state: 'failed' });
   t.regex(replayed[0]?.reason ?? '', /it is broken/);
   t.deepEqual((await client.quarantine.show(placeOf('waiting'))).decision, undefined);

@@ -22,7 +22,7 @@ test('a topic that is made later is found by its pattern', async (t) => {
     async () => (await committedOffsets(brokers, scene.groupId, later)).map(({ offset }) => Number(offset)),
     {
       what: 'the later topic to be committed',
-      timeoutMs: 60_000,
+      timeoutMs: 180_000,
       accept: (offsets) => offsets.length === 2 && offsets.every((offset) => offset === 1),
     },
   );
@@ -44,7 +44,7 @@ test('a topic that does not exist yet is waited for, and the others go on', asyn
   await produce(brokers, later, [keyed('there')]);
   const result = await until(() => scene.client.workflow.getHandle(`${scene.name}:there`).result(), {
     what: 'the later record',
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
   });
   t.regex(result as string, /^handled/);
 });
@@ -197,7 +197,7 @@ const dataConverter = { payloadCodecs: [codec] };
   };
   const completed = await until(() => list('Completed'), {
     what: 'two to complete',
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     accept: (seen) => seen.length === 2,
   });
   const failed = await until(() => list('Failed'), {
@@ -273,7 +273,7 @@ export async function waits(event, record, call) {
   await scene.produce([keyed('cancelled')]);
   await until(lines, {
     what: 'the call to begin',
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     accept: (seen) => seen.includes('begun 1'),
   });
   await scene.client.workflow.getHandle(`${scene.name}:cancelled`).cancel();

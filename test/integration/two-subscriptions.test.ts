@@ -52,7 +52,7 @@ test('without an `idPrefix` the second subscription holds its route after twenty
   await second.committedToEnd();
   const started = await until(() => second.executions('WorkflowType = "work"'), {
     what: 'the records of the second subscription',
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     accept: (seen) => seen.length >= RECORDS - 20,
   });
   const prefix = `${second.name}:`;
