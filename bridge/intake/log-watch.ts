@@ -11,11 +11,16 @@ export interface LogFindings {
   readonly unread: readonly TopicPartition[];
 }
 
-/** Pure: what the logs' starts and ends say about what we hold of them. */
+/**
+ * Pure: what the logs' starts and ends say about what we hold of them. `asked` is what we held when the broker was asked:
+ * records that came while it answered lie behind the end that it names, and are no log that went backwards.
+ */
 export function lookAtLogs(
   partitions: readonly PartitionState[],
   logs: readonly PartitionLog[],
+  asked: readonly PartitionState[] = partitions,
 ): LogFindings {
+  const heldBefore = new Map(asked.map((state) => [keyOf(state), state.next ?? state.committed]));
   const byKey = new Map(logs.map((log) => [keyOf(log), log]));
   const lost: LostRange[] = [];
   const backwards: { at: TopicPartition; message: string }[] = [];
@@ -25,9 +30,12 @@ export function lookAtLogs(
     if (!log || state.stopped !== undefined) continue;
     const at = { topic: state.topic, partition: state.partition };
     const next = state.next ?? state.committed;
-    if (next !== undefined && log.end < next)
+    const before = heldBefore.get(keyOf(state));
+    const behind = next !== undefined && log.end < next;
+    if (behind && before !== undefined && log.end < before)
       backwards.push({ at, message: backwardsMessage(at, log.end, next) });
-    else if (next !== undefined && log.start > next) lost.push({ ...at, from: next, to: log.start });
+    else if (!behind && next !== undefined && log.start > next)
+      lost.push({ ...at, from: next, to: log.start });
     else if (!state.paused && log.end > (next ?? log.start)) unread.push(at);
   }
   return { lost, backwards, unread };
@@ -81,7 +89,8 @@ export class LogWatch {
 
   async look(now: number = Date.now()): Promise<void> {
     const { source, intake } = this.#options;
-    const topics = [...new Set(intake.partitions.map((state) => state.topic))];
+    const asked = intake.partitions;
+    const topics = [...new Set(asked.map((state) => state.topic))];
     if (topics.length === 0) return;
     const logs = await source.logs(topics);
     if (this.#refused) this.#options.onAnswer?.();
@@ -89,7 +98,7 @@ export class LogWatch {
     intake.sawLogs(logs);
     this.#options.onLook?.(logs);
     const states = intake.partitions;
-    const findings = lookAtLogs(states, logs);
+    const findings = lookAtLogs(states, logs, asked);
     for (const range of findings.lost) intake.lost(range);
     for (const { at, message } of findings.backwards) intake.stop(at, message);
     await this.#watch(findings.unread, states, logs, now);

@@ -42,6 +42,24 @@ test('a log that ends before our place went backwards', (t) => {
   t.deepEqual([lost, unread], [[], []]);
 });
 
+test('records that came while the broker answered are no log that went backwards', (t) => {
+  const now = [stateOf({ next: 12n })];
+  t.deepEqual(lookAtLogs(now, [logOf(0n, 10n)], [stateOf({ next: 10n })]), NOTHING);
+  t.deepEqual(lookAtLogs(now, [logOf(0n, 10n)], []), NOTHING, 'nor one that was assigned meanwhile');
+  t.is(lookAtLogs(now, [logOf(0n, 9n)], [stateOf({ next: 10n })]).backwards.length, 1);
+});
+
+test('a partition that is read while its log is asked for is not stopped', async (t) => {
+  const { said, watch } = setup();
+  const look = watch.look(0);
+  said.states = [stateOf({ next: 12n })];
+  await look;
+  t.deepEqual(said.stopped, []);
+  said.log = logOf(0n, 3n);
+  await watch.look(1);
+  t.is(said.stopped.length, 1, 'one that really went backwards is');
+});
+
 test('what lies behind our place is unread, unless we have paused it ourselves', (t) => {
   t.deepEqual(lookAtLogs([stateOf()], [logOf(0n, 11n)]).unread, [P0]);
   t.deepEqual(lookAtLogs([stateOf({ paused: true })], [logOf(0n, 11n)]), NOTHING);

@@ -31,7 +31,7 @@ export interface Replacement {
   /** Records behind: before SIGTERM, and the most from then until it was back. */
   readonly lagBefore: number;
   readonly lagMost: number;
-  /** From the start of the new process, its own start-up included, until lag was back at `lagBefore`. */
+  /** From the start of the new process, its own start-up included, until lag was back: at `lagBefore`, or a second's load. */
   readonly lagBackMs: number;
 }
 
@@ -95,7 +95,16 @@ export async function rollingDeploy(options: RollingDeployOptions): Promise<Roll
     const replacedAt = performance.now();
     const next = start[kind]();
     await next.waitForOutput(READY[kind], timeoutMs);
-    const back = await lag.backTo(lagBefore, performance.now(), timeoutMs);
+    const explain = () => {
+      for (const line of [...lag.trailSince(drainBegun), ...linesOf(fleet, next)]) log(line);
+    };
+    // What comes in a second is always under way: between two sends, a fetch and a commit.
+    const back = await lag
+      .backTo(Math.max(lagBefore, perSecond), performance.now(), timeoutMs)
+      .catch((error: unknown) => {
+        explain();
+        throw error;
+      });
     const replacement: Replacement = {
       who: `${old.name} by ${next.name}`,
       exit,
@@ -105,8 +114,7 @@ export async function rollingDeploy(options: RollingDeployOptions): Promise<Roll
       lagBackMs: Math.round(back - replacedAt),
     };
     log(JSON.stringify(replacement));
-    if (replacement.lagBackMs > SLOW_MS)
-      for (const line of [...lag.trailSince(drainBegun), ...linesOf(fleet, next)]) log(line);
+    if (replacement.lagBackMs > SLOW_MS) explain();
     return { next, replacement };
   };
   const replacements: Replacement[] = [];
@@ -153,12 +161,12 @@ export async function rollingDeploy(options: RollingDeployOptions): Promise<Roll
 function linesOf(fleet: readonly { readonly process: StartedProcess }[], next: StartedProcess): string[] {
   return [...new Set([...fleet.map(({ process }) => process), next])]
     .filter(({ name }) => name.startsWith('bridge'))
-    .flatMap(({ name, stderr }) =>
-      stderr
-        .trimEnd()
-        .split('\n')
-        .filter((line) => !line.includes('"msg":"counts"'))
-        .slice(-20)
-        .map((line) => `${name}: ${line.slice(0, 400)}`),
-    );
+    .flatMap(({ name, stderr }) => {
+      const lines = stderr.trimEnd().split('\n');
+      const isCount = (line: string) => line.includes('"msg":"counts"');
+      // The last counts tell whether workers were too slow (`gates`, `backlog`), which is no fault of a deploy.
+      return [...lines.filter((line) => !isCount(line)).slice(-20), ...lines.filter(isCount).slice(-1)].map(
+        (line) => `${name}: ${line.slice(0, 400)}`,
+      );
+    });
 }
