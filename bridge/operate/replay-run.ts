@@ -50,7 +50,6 @@ export async function runResets(
       eventId: group[0]!.eventId!,
       reason: why,
       reapply: options.reapply ?? 'all',
-      perSecond: undefined,
     };
     await startJob(port, job, options.signal);
     jobs.push(job.jobId);

@@ -90,8 +90,6 @@ export interface ResetJob {
   readonly eventId: number;
   readonly reason: string;
   readonly reapply: Reapply;
-  /** Resets in a second; the server's own bound (`worker.batcherRPS`, 50 by default) may be lower. */
-  readonly perSecond: number | undefined;
 }
 
 export interface JobState {

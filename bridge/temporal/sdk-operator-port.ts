@@ -177,7 +177,6 @@ export class SdkOperatorPort implements OperatorPort {
           jobId: job.jobId,
           reason: job.reason,
           executions: job.executions.map(({ workflowId, runId }) => ({ workflowId, runId })),
-          ...(job.perSecond === undefined ? {} : { maxOperationsPerSecond: job.perSecond }),
           resetOperation: {
             identity: this.#identity,
             options: {

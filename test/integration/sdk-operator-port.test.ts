@@ -104,7 +104,6 @@ test('a server that is away is a systemic fault of every call, and the port can 
       eventId: 4,
       reason: 'x',
       reapply: 'all',
-      perSecond: undefined,
     }),
     port.job('x'),
     port.pollers('x'),

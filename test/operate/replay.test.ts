@@ -266,7 +266,6 @@ test.serial("while somebody else's job runs, ours waits for its turn", async (t)
     eventId: 4,
     reason: 'x',
     reapply: 'all',
-    perSecond: undefined,
   });
   const report = await underClock(clock, replayed(it, { check: false }));
   t.is(report.jobs.length, 1);

@@ -44,7 +44,7 @@ test('a worker that begins to poll takes what waits', async (t) => {
 test('while a job runs, the next one is refused', async (t) => {
   const port = new OperatorDouble();
   const job = { jobId: 'a', executions: [{ workflowId: 'x', runId: 'y' }], eventId: 4, reason: 'x' };
-  const request = { ...job, reapply: 'all', perSecond: undefined } as const;
+  const request = { ...job, reapply: 'all' } as const;
   await port.startResetJob(request);
   const fault = await t.throwsAsync(port.startResetJob({ ...request, jobId: 'b' }), {
     instanceOf: TemporalFault,

@@ -376,7 +376,6 @@ export function operatorPortContract(test: TestFn, open: () => Promise<OperatorU
       eventId: 4,
       reason: 'test',
       reapply: 'all' as const,
-      perSecond: undefined,
     };
     await until(() => port.startResetJob({ ...job, executions: [...all, untouched] }).then(() => true), {
       what: 'a turn: jobs of other tests run in this namespace',
