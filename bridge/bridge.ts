@@ -11,7 +11,8 @@
  *   intake/offset-tracker     notes what became of it
  *   intake/committer          commits what lies below everything that is not done
  *
- * Only this file, worker.ts and own-worker.ts construct clients; everything else takes ports.
+ * Only this file, worker.ts, own-worker.ts and, for operating, operate/bridge-client.ts, doctor.ts, setup.ts and topics.ts
+ * construct clients; everything else takes ports.
  */
 import { QueueAdmission } from './admission/admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
@@ -20,9 +21,8 @@ import type { ResolvedConfig } from './config/resolved.js';
 import { fingerprintOf } from './config/fingerprint.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { taskQueuesOf } from './config/task-queues.js';
-import { awayReason, refusalOf } from './connections/refusal.js';
 import { RefusalReporter } from './connections/refusal-reporter.js';
-import { kafkaService, temporalService } from './connections/service.js';
+import { temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
 import { CloseWatch } from './delivery/close-watch.js';
 import type { Delivery } from './delivery/delivery.js';
@@ -32,21 +32,21 @@ import { PersistentCalls } from './delivery/persistent-calls.js';
 import { scopeOf } from './delivery/record-start.js';
 import { TargetDelivery } from './delivery/target-delivery.js';
 import { WorkflowDelivery } from './delivery/workflow-delivery.js';
-import { BridgeError, messageOf } from './errors.js';
+import { messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
-import { Intake, lostMessage, type PartitionState } from './intake/intake.js';
-import { kafkaState } from './intake/kafka-answers.js';
+import { Intake, type PartitionState } from './intake/intake.js';
 import { KafkaSource } from './intake/kafka-source.js';
 import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
 import type { RecordSource } from './intake/record-source.js';
-import { subscriptionIn } from './intake/subscription.js';
 import { collectDeadBuffers } from './observe/garbage.js';
+import { intakeLog } from './observe/intake-log.js';
 import { createLogger, type Logger } from './observe/logger.js';
-import { uiLink } from './observe/ui-link.js';
+import { Phase, type BridgePhase } from './observe/phase.js';
+import { awaitTemporal, checkSubscription } from './startup.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
-import { delay, within } from './timing.js';
+import { within } from './timing.js';
 import { ownTaskQueue } from '../workflows/contract.js';
 
 export interface BridgeOptions {
@@ -56,9 +56,6 @@ export interface BridgeOptions {
   /** Ports to use instead of the real ones. */
   readonly ports?: { readonly source?: RecordSource; readonly temporal?: TemporalPort };
 }
-
-/** `waiting`: Kafka or Temporal is away. `stopped` is the end. */
-export type BridgePhase = 'starting' | 'waiting' | 'running' | 'draining' | 'stopped';
 
 export interface BridgeStatus {
   readonly name: string;
@@ -92,8 +89,7 @@ export class Bridge {
   readonly #outcomes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
-  #phase: BridgePhase = 'starting';
-  #reason: string | undefined;
+  readonly #phase: Phase;
   #closing: Promise<void> | undefined;
 
   constructor(config: ResolvedConfig, options: BridgeOptions = {}) {
@@ -101,6 +97,7 @@ export class Bridge {
     this.#rename = options.rename ?? false;
     const logger = (this.#logger =
       options.logger ?? createLogger({ name: 'bridge', level: config.logLevel }));
+    const phase = (this.#phase = new Phase(logger));
     const source = (this.#source = options.ports?.source ?? kafkaSource(config, logger));
     const temporal = (this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal));
     const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts));
@@ -139,7 +136,7 @@ export class Bridge {
             `the record ${message}`,
           ),
       },
-      events: this.#events(),
+      events: intakeLog(config, logger, phase, this.#outcomes),
     }));
     this.#committer = new Committer({
       source,
@@ -155,11 +152,10 @@ export class Bridge {
       intake,
       watchdogMs: config.watchdogMs,
       onStuck: (partitions, message) => logger.error({ alert: 'watchdog', partitions }, message),
-      onRefused: (why) => this.#waits('Kafka', config.kafka.brokers.join(','), why, true),
+      onRefused: (why) => phase.waits('Kafka', config.kafka.brokers.join(','), why, true),
       onAnswer: () => {
-        if (this.#phase !== 'waiting') return;
-        this.#phase = 'running';
-        this.#reason = undefined;
+        if (phase.now !== 'waiting') return;
+        phase.runs();
         logger.info('Kafka takes us again');
       },
     });
@@ -173,9 +169,10 @@ export class Bridge {
   async start(): Promise<void> {
     const { signal } = this.#stop;
     for (const warning of overlappingRoutes(this.#config.routes)) this.#logger.warn(warning);
-    await this.#source.open(signal, (why) => this.#waits('Kafka', this.#config.kafka.brokers.join(','), why));
-    await this.#checkSubscription(signal);
-    await this.#awaitTemporal(signal);
+    const { brokers } = this.#config.kafka;
+    await this.#source.open(signal, (why) => this.#phase.waits('Kafka', brokers.join(','), why));
+    if (!this.#rename) await checkSubscription(this.#config, this.#source, this.#phase, signal);
+    await awaitTemporal(this.#config, this.#temporal, this.#phase, this.#logger, signal);
     if (signal.aborted) return;
     await this.#source.start(this.#intake, signal);
     if (signal.aborted) return;
@@ -201,8 +198,8 @@ export class Bridge {
     const admission = this.#admission.state();
     return {
       name: this.#config.name,
-      phase: this.#phase,
-      reason: this.#reason,
+      phase: this.#phase.now,
+      reason: this.#phase.reason,
       outcomes: { ...this.#outcomes },
       partitions: this.#intake.partitions,
       holds: this.#holds.all,
@@ -217,7 +214,7 @@ export class Bridge {
     const { drainTimeoutMs } = this.#config;
     const deadline = Date.now() + drainTimeoutMs;
     const left = () => Math.max(0, deadline - Date.now());
-    this.#phase = 'draining';
+    this.#phase.ends('draining');
     this.#logger.info({ drainTimeoutMs }, 'draining: nothing more is taken');
     // What runs may use most of the time; a last commit and leaving the group need some of it.
     await within(this.#intake.drain(), left() * 0.7, () => undefined);
@@ -229,7 +226,7 @@ export class Bridge {
       left(),
       () => undefined,
     );
-    this.#phase = 'stopped';
+    this.#phase.ends('stopped');
     this.#logger.info({ outcomes: this.#outcomes }, 'stopped');
   }
 
@@ -238,7 +235,7 @@ export class Bridge {
     const circuit = new TemporalCircuit(circuitOptions);
     // While the bridge runs a refusal is waited out like an outage, behind the circuit.
     const refusals = new RefusalReporter(temporalService(this.#config.temporal), (why) =>
-      this.#sayRefused(why),
+      this.#phase.refused(why),
     );
     circuit.onChange((open) => {
       if (open) {
@@ -284,117 +281,6 @@ export class Bridge {
     });
     return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#admission });
   }
-
-  #events(): ConstructorParameters<typeof Intake>[1]['events'] {
-    const logger = this.#logger;
-    const {
-      uiUrl,
-      temporal: { namespace },
-    } = this.#config;
-    return {
-      assigned: (gained, lost) => {
-        if (gained.length + lost.length > 0)
-          logger.info({ gained: gained.map(text), lost: lost.map(text) }, 'partitions were assigned');
-      },
-      newGroup: (at, position) =>
-        logger.info(
-          { partition: text(at), offset: position.toString() },
-          `the group had no position: it begins at the ${this.#config.kafka.startFrom} (\`startFrom\`)`,
-        ),
-      lostRange: (range) => logger.error({ alert: 'lostRange', partition: text(range) }, lostMessage(range)),
-      stopped: (at, message) => logger.error({ alert: 'partitionStopped', partition: text(at) }, message),
-      connected: () => {
-        this.#phase = this.#phase === 'draining' ? 'draining' : 'running';
-        this.#reason = undefined;
-        logger.info({ group: this.#config.kafka.groupId }, 'joined the group');
-      },
-      disconnected: (why, refused) => {
-        this.#waits('Kafka', this.#config.kafka.brokers.join(','), why, refused);
-      },
-      settled: ({ source, route }, { outcome, workflowId, runId, message }) => {
-        this.#outcomes[outcome]++;
-        const bad = outcome === 'quarantined' || outcome === 'conflict' || outcome === 'foreign';
-        logger[bad ? 'warn' : 'debug'](
-          {
-            topic: source.topic,
-            partition: source.partition,
-            offset: source.offset.toString(),
-            group: this.#config.kafka.groupId,
-            route: route?.id,
-            outcome,
-            workflowId,
-            runId,
-            ...(message ? { reason: message } : {}),
-            ...(bad && uiUrl !== undefined ? { link: uiLink(uiUrl, namespace, workflowId, runId) } : {}),
-          },
-          bad ? 'a record went into quarantine' : 'a record was settled',
-        );
-      },
-    };
-  }
-
-  async #checkSubscription(signal: AbortSignal): Promise<void> {
-    const { name, kafka } = this.#config;
-    const service = kafkaService(kafka);
-    for (let attempt = 0; !signal.aborted; attempt++) {
-      try {
-        const committed = await this.#source.committed(await this.#source.existingTopics());
-        const other = committed
-          .map(({ metadata }) => subscriptionIn(metadata))
-          .find((found) => found !== undefined && found !== name);
-        if (other === undefined || this.#rename) return;
-        throw new BridgeError(
-          'KTB_SUBSCRIPTION',
-          `Expected group \`${kafka.groupId}\` to belong to subscription \`${name}\`, got \`${other}\`: the name is part of ` +
-            'every workflow ID, and another one forgets what was handled. Take the old name, another group, or start once with --rename',
-        );
-      } catch (error) {
-        if (error instanceof BridgeError) throw error;
-        const refusal = await refusalOf(error, service);
-        if (refusal && !signal.aborted) throw refusal;
-        this.#waits('Kafka', kafka.brokers.join(','), awayReason(error, service));
-        await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
-      }
-    }
-  }
-
-  async #awaitTemporal(signal: AbortSignal): Promise<void> {
-    const { address, namespace } = this.#config.temporal;
-    const service = temporalService(this.#config.temporal);
-    for (let attempt = 0; !signal.aborted; attempt++) {
-      try {
-        const { serverVersion, searchAttributes } = await this.#temporal.capabilities();
-        this.#logger.info({ address, namespace, serverVersion }, 'Temporal answers');
-        if (!searchAttributes.has('KtbRecord')) {
-          this.#logger.warn(
-            'the search attributes KtbRecord, KtbKey, KtbRoute and KtbOffset are not registered: queries by them will find nothing',
-          );
-        }
-        return;
-      } catch (error) {
-        const refusal = await refusalOf(error, service);
-        if (refusal && !signal.aborted) throw refusal;
-        this.#waits('Temporal', `${address}, namespace ${namespace}`, awayReason(error, service));
-        await delay(Math.min(5_000, 250 * 2 ** attempt), signal);
-      }
-    }
-  }
-
-  /** Said once for each new reason, not at each attempt. `refused` needs somebody; to be away may pass. */
-  #waits(whom: string, where: string, why: string, refused = false): void {
-    if (this.#phase === 'draining' || this.#phase === 'stopped') return;
-    const state = kafkaState(why);
-    const reason = refused ? why : `${whom} at ${where} ${state}: ${why}`;
-    this.#phase = 'waiting';
-    if (this.#reason === reason) return;
-    this.#reason = reason;
-    if (refused) this.#sayRefused(why);
-    else this.#logger.warn({ reason: why }, `${whom} at ${where} ${state}; waiting for it`);
-  }
-
-  #sayRefused(why: string): void {
-    this.#logger.error({ alert: 'connection' }, `${why}. Waiting until that is mended`);
-  }
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {
@@ -410,8 +296,4 @@ function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {
     maxBatchBytes: config.buffer.bytes,
     logger,
   });
-}
-
-function text({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
-  return `${topic}/${partition}`;
 }

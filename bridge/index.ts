@@ -121,7 +121,8 @@ export type {
 } from './config/types.js';
 export { kafkaBridge, type KafkaBridgeOptions, type KafkaBridgePlugin } from './plugin.js';
 export { BridgeError, type BridgeErrorCode } from './errors.js';
-export type { Bridge, BridgeOptions, BridgePhase, BridgeStatus } from './bridge.js';
+export type { Bridge, BridgeOptions, BridgeStatus } from './bridge.js';
+export type { BridgePhase } from './observe/phase.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
 export type { BridgeClient, BridgeClientOptions, ReplaySelector } from './operate/bridge-client.js';
 export type { DeadLetter, DeadLetterFilter, ReasonGroup } from './operate/dead-letters.js';
