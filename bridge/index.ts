@@ -126,7 +126,7 @@ export type { BridgePhase } from './observe/phase.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
 export type { BridgeClient, BridgeClientOptions, ReplaySelector } from './operate/bridge-client.js';
 export type { DeadLetter, DeadLetterFilter, ReasonGroup } from './operate/dead-letters.js';
-export type { KafkaPlace, OffsetRange } from './operate/kafka-view.js';
+export type { KafkaPlace, OffsetRange } from './intake/kafka-view.js';
 export type {
   QuarantinedDetail,
   QuarantinedRecord,
@@ -143,7 +143,7 @@ export type {
   ReplayProgress,
   ReplayReadiness,
   ReplayReport,
-} from './operate/replay.js';
+} from './operate/replay-report.js';
 export type {
   ReprocessOptions,
   ReprocessOutcome,

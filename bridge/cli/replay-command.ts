@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { BridgeError } from '../errors.js';
 import { terminalProgress } from '../observe/progress.js';
 import type { ReplaySelector } from '../operate/bridge-client.js';
-import type { ReplayOptions, ReplayPlan, ReplayProgress, ReplayReport } from '../operate/replay.js';
+import type { ReplayOptions, ReplayPlan, ReplayProgress, ReplayReport } from '../operate/replay-report.js';
 import { withClient } from './client-command.js';
 import { configOption, jsonOption, logLevelOption, type ConfigFlags } from './command.js';
 import { filterFrom, filterOptions, type FilterFlags } from './failed-command.js';

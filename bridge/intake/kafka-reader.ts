@@ -3,7 +3,7 @@ import type { Consumer, Kafka } from 'kafkajs';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { BridgeError, messageOf } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
-import type { KafkaPlace, KafkaView, OffsetRange } from '../operate/kafka-view.js';
+import type { KafkaPlace, KafkaView, OffsetRange } from './kafka-view.js';
 import type { SourceRecord } from '../record.js';
 import { within } from '../timing.js';
 import { KafkaAdmin } from './kafka-admin.js';

@@ -16,7 +16,7 @@ import {
   type DeadLetterFilter,
   type ReasonGroup,
 } from './dead-letters.js';
-import type { KafkaView } from './kafka-view.js';
+import type { KafkaView } from '../intake/kafka-view.js';
 import {
   quarantinedRecord,
   quarantinedRecords,
@@ -28,7 +28,8 @@ import {
   type ResolutionOptions,
 } from './quarantine.js';
 import { executionsOf, recordStatus, type RecordStatus } from './record-status.js';
-import { replay, type ReplayOptions, type ReplayReport } from './replay.js';
+import { replay } from './replay.js';
+import type { ReplayOptions, ReplayReport } from './replay-report.js';
 import type { ReplayCase, ReplayVerdict } from './replay-check.js';
 import {
   reprocess,

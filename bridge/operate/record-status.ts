@@ -4,7 +4,7 @@ import { keyHash, MAX_ID_BYTES, quarantineWorkflowId, recordWorkflowId } from '.
 import type { InspectedExecution, OperatorPort, PendingActivity } from '../temporal/operator-port.js';
 import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import { reasonOfFailure } from './failure-reason.js';
-import type { KafkaPlace, KafkaView } from './kafka-view.js';
+import type { KafkaPlace, KafkaView } from '../intake/kafka-view.js';
 import { notedRecordOf } from './record-memo.js';
 import { resetPointOf } from './reset-point.js';
 import { quoted } from './visibility-query.js';

@@ -6,14 +6,7 @@ import type { OperatorPort, ResetJob } from '../temporal/operator-port.js';
 import { delay } from '../timing.js';
 import { paced } from './paced.js';
 import { concurrently } from './concurrently.js';
-import type { ReplayEntry, ReplayOptions } from './replay.js';
-
-export interface ResetProgress {
-  readonly done: number;
-  readonly total: number;
-  /** The job on the server that does it, for many. */
-  readonly jobId: string | undefined;
-}
+import type { ReplayEntry, ReplayOptions } from './replay-report.js';
 
 /** From so many on, and without a rate, a job on the server does it: it goes on when this process ends. */
 const JOB_FROM = 100;

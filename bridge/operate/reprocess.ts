@@ -9,7 +9,7 @@ import { TemporalFault, type TemporalPort } from '../temporal/temporal-port.js';
 import { delay } from '../timing.js';
 import { concurrently } from './concurrently.js';
 import { paced } from './paced.js';
-import type { KafkaView, OffsetRange } from './kafka-view.js';
+import type { KafkaView, OffsetRange } from '../intake/kafka-view.js';
 import type { SourceRecord } from '../record.js';
 
 /** A stretch of a topic that shall be handled once more, on purpose. */

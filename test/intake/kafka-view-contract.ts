@@ -1,6 +1,6 @@
 import type { TestFn } from 'ava';
 import { BridgeError } from '../../bridge/errors.js';
-import type { KafkaView, OffsetRange } from '../../bridge/operate/kafka-view.js';
+import type { KafkaView, OffsetRange } from '../../bridge/intake/kafka-view.js';
 import type { SourceRecord } from '../../bridge/record.js';
 import type { TestMessage } from '../helpers/kafka.js';
 import { unique } from '../helpers/stack.js';

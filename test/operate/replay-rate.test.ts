@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { DeadLetter } from '../../bridge/operate/dead-letters.js';
-import type { ReplayEntry } from '../../bridge/operate/replay.js';
+import type { ReplayEntry } from '../../bridge/operate/replay-report.js';
 import { runResets } from '../../bridge/operate/replay-run.js';
 import type { OperatorPort } from '../../bridge/temporal/operator-port.js';
 

@@ -1,10 +1,6 @@
 import test from 'ava';
-import {
-  replay,
-  type ReplayOptions,
-  type ReplayPlan,
-  type ReplayTools,
-} from '../../bridge/operate/replay.js';
+import { replay, type ReplayTools } from '../../bridge/operate/replay.js';
+import type { ReplayOptions, ReplayPlan } from '../../bridge/operate/replay-report.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import { fakeClock, type FakeClock } from '../helpers/doubles/clock.js';
 import { all, Operated } from '../helpers/doubles/operated.js';

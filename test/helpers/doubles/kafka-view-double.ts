@@ -1,5 +1,5 @@
 import { BridgeError } from '../../../bridge/errors.js';
-import type { KafkaPlace, KafkaView, OffsetRange } from '../../../bridge/operate/kafka-view.js';
+import type { KafkaPlace, KafkaView, OffsetRange } from '../../../bridge/intake/kafka-view.js';
 import type { SourceRecord } from '../../../bridge/record.js';
 import type { TestMessage } from '../kafka.js';
 import { sourceRecord } from './mapped-records.js';
