@@ -107,8 +107,14 @@ async function transaction(
   await producer.connect();
   try {
     const open = await producer.transaction();
+    const [before] = await logEnds(brokers, topic);
     for (const value of values) await open.send({ topic, acks: -1, messages: [{ partition: 0, value }] });
     await open[end]();
+    // The answer comes before the marker stands in the log.
+    await until(async () => (await logEnds(brokers, topic))[0]?.offset, {
+      what: 'the marker to stand in the log',
+      accept: (offset) => offset === before!.offset + BigInt(values.length) + 1n,
+    });
   } finally {
     await producer.disconnect();
   }
