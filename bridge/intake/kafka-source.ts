@@ -9,7 +9,7 @@ import { delay, within } from '../timing.js';
 import { kafkaClient } from './kafka-client.js';
 import { KafkaAdmin } from './kafka-admin.js';
 import { recordOf } from './kafka-record.js';
-import { patchKafkajs } from './kafkajs-patches.js';
+import { NOT_RUNNING, patchKafkajs } from './kafkajs-patches.js';
 import { commitMetadata, type SubscriptionMark } from './subscription.js';
 import type {
   CommitEntry,
@@ -99,15 +99,15 @@ export class KafkaSource implements RecordSource {
   }
 
   pause(partitions: readonly TopicPartition[]): void {
-    this.#consumer?.pause(byTopic(partitions));
+    this.#withConsumer((consumer) => consumer.pause(byTopic(partitions)));
   }
 
   resume(partitions: readonly TopicPartition[]): void {
-    this.#consumer?.resume(byTopic(partitions));
+    this.#withConsumer((consumer) => consumer.resume(byTopic(partitions)));
   }
 
   seek({ topic, partition }: TopicPartition, position: bigint): void {
-    this.#consumer?.seek({ topic, partition, offset: position.toString() });
+    this.#withConsumer((consumer) => consumer.seek({ topic, partition, offset: position.toString() }));
   }
 
   async commit(entries: readonly CommitEntry[]): Promise<void> {
@@ -153,6 +153,18 @@ export class KafkaSource implements RecordSource {
       deadlineMs,
       () => undefined,
     );
+  }
+
+  /**
+   * kafkajs throws where its consumer has not begun to run, as one that is being rebuilt: it then has no partition, and
+   * what is paused and where it reads on is asked when it joins. A drain in that moment must not fail.
+   */
+  #withConsumer(tell: (consumer: Consumer) => void): void {
+    try {
+      if (this.#consumer) tell(this.#consumer);
+    } catch (error) {
+      if (!NOT_RUNNING.test(messageOf(error))) throw error;
+    }
   }
 
   /** One at a time: two consumers of one process in one group would take each other's partitions. */

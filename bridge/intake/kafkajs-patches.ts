@@ -14,6 +14,9 @@ interface RequestQueue {
   scheduleCheckPendingRequests(): void;
 }
 
+/** What it throws when a consumer that has not begun to run is told to pause, resume or seek. */
+export const NOT_RUNNING = /^Consumer group was not initialized/;
+
 let patched = false;
 
 /** Applies both patches, once per process. */

@@ -4,7 +4,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import * as zlib from 'node:zlib';
 import test from 'ava';
 import kafkajs from 'kafkajs';
-import { patchKafkajs, UNREADABLE_HEADER } from '../../bridge/intake/kafkajs-patches.js';
+import { NOT_RUNNING, patchKafkajs, UNREADABLE_HEADER } from '../../bridge/intake/kafkajs-patches.js';
 
 const require = createRequire(import.meta.url);
 const MAX_BYTES = 1024 * 1024;
@@ -217,4 +217,14 @@ test.serial('a codec that the user has registered stays, and does not throw eith
 
 test('no producer can say that its record is unreadable: the header is another one in each process', (t) => {
   t.regex(UNREADABLE_HEADER, /^ktb-unreadable-[a-z0-9]{5,}$/);
+});
+
+test('a consumer that does not run yet refuses to pause, resume and seek, in the words that the source knows', (t) => {
+  const consumer = new kafkajs.Kafka({ brokers: ['127.0.0.1:1'] }).consumer({ groupId: 'x' });
+  for (const tell of [
+    () => consumer.pause([{ topic: 't', partitions: [0] }]),
+    () => consumer.resume([{ topic: 't', partitions: [0] }]),
+    () => consumer.seek({ topic: 't', partition: 0, offset: '1' }),
+  ])
+    t.throws(tell, { message: NOT_RUNNING });
 });
