@@ -64,7 +64,7 @@ for (const command of commands(program()))
 for (const [heading, of, path, name, more] of [
   ['JSON of ktb status', undefined, 'operate/record-status.ts', 'RecordStatus', []],
   ['JSON of ktb status', 'pendingActivities[]', 'temporal/operator-port.ts', 'PendingActivity', []],
-  ['JSON of ktb status', 'kafka', 'operate/kafka-view.ts', 'KafkaPlace', []],
+  ['JSON of ktb status', 'kafka', 'intake/kafka-view.ts', 'KafkaPlace', []],
   ['JSON of ktb failed', undefined, 'operate/dead-letters.ts', 'DeadLetter', []],
   ['JSON of ktb failed --by reason', undefined, 'operate/dead-letters.ts', 'ReasonGroup', []],
   ['JSON of ktb quarantine list', undefined, 'operate/quarantine.ts', 'QuarantinedRecord', []],
