@@ -3,7 +3,7 @@ import type { Outcome } from '../delivery/outcomes.js';
 import { lostMessage, type IntakeEvents } from '../intake/intake.js';
 import type { Logger } from './logger.js';
 import type { Phase } from './phase.js';
-import { uiLink } from './ui-link.js';
+import { configuredLink } from './ui-link.js';
 
 /** What the intake tells, as log lines, phases and counts. */
 export function intakeLog(
@@ -12,7 +12,7 @@ export function intakeLog(
   phase: Phase,
   outcomes: Record<Outcome, number>,
 ): IntakeEvents {
-  const { kafka, temporal, uiUrl } = config;
+  const { kafka } = config;
   return {
     assigned: (gained, lost) => {
       if (gained.length + lost.length > 0)
@@ -44,9 +44,7 @@ export function intakeLog(
           workflowId,
           runId,
           ...(message ? { reason: message } : {}),
-          ...(bad && uiUrl !== undefined
-            ? { link: uiLink(uiUrl, temporal.namespace, workflowId, runId) }
-            : {}),
+          ...(bad ? { link: configuredLink(config, workflowId, runId) } : {}),
         },
         bad ? 'a record went into quarantine' : 'a record was settled',
       );

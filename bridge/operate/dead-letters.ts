@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../config/resolved.js';
 import { taskQueuesOf } from '../config/task-queues.js';
-import { uiLink } from '../observe/ui-link.js';
+import { configuredLink } from '../observe/ui-link.js';
 import type { ListedExecution, OperatorPort } from '../temporal/operator-port.js';
 import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import { concurrently } from './concurrently.js';
@@ -137,10 +137,7 @@ export async function deadLetterOf(
     reason: message,
     errorType: type,
     resetEvent,
-    link:
-      scope.uiUrl === undefined
-        ? undefined
-        : uiLink(scope.uiUrl, scope.temporal.namespace, workflowId, runId),
+    link: configuredLink(scope, workflowId, runId),
   };
 }
 

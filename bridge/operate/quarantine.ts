@@ -1,6 +1,6 @@
 import { taskQueuesOf } from '../config/task-queues.js';
 import { BridgeError } from '../errors.js';
-import { uiLink } from '../observe/ui-link.js';
+import { configuredLink } from '../observe/ui-link.js';
 import type { InspectedExecution, ListedExecution, OperatorPort } from '../temporal/operator-port.js';
 import {
   QUARANTINE_WORKFLOW,
@@ -140,10 +140,7 @@ async function recordOf(
     route,
     state: closing.kind === 'open' ? 'running' : closing.kind === 'completed' ? 'through' : 'waiting',
     since: startedAt,
-    link:
-      scope.uiUrl === undefined
-        ? undefined
-        : uiLink(scope.uiUrl, scope.temporal.namespace, workflowId, runId),
+    link: configuredLink(scope, workflowId, runId),
   };
 }
 

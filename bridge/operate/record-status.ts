@@ -1,5 +1,5 @@
 import type { ResolvedConfig } from '../config/resolved.js';
-import { uiLink } from '../observe/ui-link.js';
+import { configuredLink } from '../observe/ui-link.js';
 import { keyHash, MAX_ID_BYTES, quarantineWorkflowId, recordWorkflowId } from '../temporal/ids.js';
 import type { InspectedExecution, OperatorPort, PendingActivity } from '../temporal/operator-port.js';
 import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
@@ -168,10 +168,7 @@ async function statusOf(
     pendingActivities: execution.pendingActivities,
     resetEvent: failure && resetPointOf(history, 'failing-step', failure.resetEvent)?.eventId,
     kafka: await kafka.place({ topic, partition, offset }),
-    link:
-      config.uiUrl === undefined
-        ? undefined
-        : uiLink(config.uiUrl, config.temporal.namespace, workflowId, runId),
+    link: configuredLink(config, workflowId, runId),
     others: [],
   };
 }

@@ -10,7 +10,6 @@ import { delay } from '../timing.js';
 import { concurrently } from './concurrently.js';
 import { paced } from './paced.js';
 import type { KafkaView, OffsetRange } from '../intake/kafka-view.js';
-import type { SourceRecord } from '../record.js';
 
 /** A stretch of a topic that shall be handled once more, on purpose. */
 export interface ReprocessRequest {
@@ -129,15 +128,11 @@ interface Settled {
 /** The same record under the key of this generation; handlers see that key too, or they would take it for a repetition. */
 function againOf(mapped: MappedRecord, generation: number): MappedRecord {
   if (mapped.kind !== 'deliver') return mapped;
-  const text = `${mapped.key.text ?? placeOf(mapped.source)}~g${generation}`;
+  const text = `${mapped.key.text ?? coordinatesText(mapped.source)}~g${generation}`;
   // A key of its own for each route, where the record has none.
   const key: DeliverableRecord['key'] =
     mapped.key.source === 'coordinates' ? { source: 'route', text } : { source: mapped.key.source, text };
   return { ...mapped, key, generation, info: { ...mapped.info, idempotencyKey: text } };
-}
-
-function placeOf(source: SourceRecord): string {
-  return coordinatesText(source);
 }
 
 function expected(mapped: MappedRecord): Settled {
