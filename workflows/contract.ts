@@ -170,4 +170,6 @@ export interface RecordMemo {
   readonly timestamp: number;
   /** Epoch milliseconds: when the bridge took it. */
   readonly processedAt: number;
+  /** Its right to be in work, where the capacity loop gave one: see capacity/contract.ts. */
+  readonly slot?: string;
 }

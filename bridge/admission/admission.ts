@@ -6,17 +6,24 @@ export interface Permit {
   /** In records. */
   readonly weight: number;
   readonly route: string;
+  /** The slots of its records, as text for their memos: as many as its weight, or none where no worker is asked. */
+  readonly slots: readonly string[];
   release(why: ReleaseReason): void;
 }
 
-/** Why a permit came back: only what a worker's answer says may move a limit. */
-export type ReleaseReason = 'settled' | 'returned' | 'faulted';
+/**
+ * Why a permit came back. `inWork`: its records were started, and its slots come back by the workers' reports. Otherwise
+ * they are free at once.
+ */
+export type ReleaseReason = 'inWork' | 'settled' | 'returned' | 'faulted';
 
 export interface AcquireOptions {
   /** In records. */
   readonly weight: number;
   readonly priority: Priority;
   readonly route: string;
+  /** Of what it will start, where the route starts workflows of the user's. */
+  readonly workflowType?: string;
   /** Ends the wait: the promise is then rejected with the signal's reason. */
   readonly signal: AbortSignal;
 }
@@ -118,6 +125,7 @@ export class QueueAdmission implements Admission {
     return {
       weight,
       route,
+      slots: [],
       release: () => {
         if (!given) return;
         given = false;

@@ -14,6 +14,7 @@ export function crossProblems(config: unknown): readonly string[] {
     ...routes.flatMap((route, index) => (isObject(route) ? routeProblems(config, route, index) : [])),
     ...sameIds(routes),
     ...quarantineProblems(config),
+    ...orderProblems(config),
   ];
 }
 
@@ -111,4 +112,19 @@ function quarantineProblems(config: Record<string, unknown>): readonly string[] 
   return [
     `Expected \`quarantineLimit.count\` to be less than \`quarantineLimit.window\` (${window}), got ${shown(count)}`,
   ];
+}
+
+/** Pairs of options of which the first may not be over the second. */
+function orderProblems(config: Record<string, unknown>): readonly string[] {
+  const { capacity: given } = config;
+  const capacity = isObject(given) ? given : {};
+  const notOver = (lower: 'minimum' | 'initial' | 'fastMs', upper: 'initial' | 'maximum' | 'slowMs') => {
+    const low = capacity[lower] ?? DEFAULTS.capacity[lower];
+    const high = capacity[upper] ?? DEFAULTS.capacity[upper];
+    if (typeof low !== 'number' || typeof high !== 'number' || low <= high) return [];
+    return [
+      `Expected \`capacity.${lower}\` to be at most \`capacity.${upper}\` (${high}), got ${shown(low)}`,
+    ];
+  };
+  return [...notOver('minimum', 'initial'), ...notOver('initial', 'maximum'), ...notOver('fastMs', 'slowMs')];
 }

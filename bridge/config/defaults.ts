@@ -15,6 +15,7 @@ export const DEFAULTS = deepFreeze({
   temporal: {
     address: 'localhost:7233',
     namespace: 'default',
+    requests: { reserve: 0.1 },
   },
   worker: {
     shutdownGraceTimeMs: 20_000,
@@ -28,6 +29,7 @@ export const DEFAULTS = deepFreeze({
     onClosed: 'deadLetter',
     startToCloseTimeoutMs: 60_000,
     heartbeatTimeoutMs: 30_000,
+    demand: { buffer: 100, step: 10, resumeBelow: 50 },
   },
   retry: {
     maximumAttempts: 10,
@@ -41,6 +43,26 @@ export const DEFAULTS = deepFreeze({
   maxPollRecords: 100,
   maxConcurrentStarts: 100,
   maxBacklog: 1_000,
+  capacity: {
+    limit: 'aimd',
+    initial: 100,
+    minimum: 10,
+    maximum: 200,
+    slowMs: 1_000,
+    fastMs: 100,
+    slotLeaseMs: 60_000,
+  },
+  pressure: {
+    freeSlots: 2,
+    responseMs: 5_000,
+    memory: 0.8,
+    cpu: 0.9,
+    eventLoopMs: 200,
+    minimumPollRecords: 10,
+    low: 'start',
+  },
+  http: { host: '127.0.0.1' },
+  alerts: { groupMs: 60_000, maximumAttempts: 5 },
   quarantineLimit: { count: 50, share: 0.2, window: 500 },
   foreignLimit: 20,
   circuit: { failures: 5, halfOpenAfterMs: 10_000 },

@@ -1,6 +1,7 @@
 import type { ActivityRouteOptions, RetryShape } from '../../workflows/contract.js';
 import { DEFAULTS } from './defaults.js';
 import { deepFreeze } from './freeze.js';
+import { shapingOf } from './resolve-flow.js';
 import type { ResolvedRoute, RouteTarget } from './resolved.js';
 import type { BridgeConfig, RetryOptions, Route } from './types.js';
 
@@ -22,6 +23,9 @@ export function resolveRoutes(config: BridgeConfig): readonly ResolvedRoute[] {
       missingKey: route.missingKey ?? DEFAULTS.route.missingKey,
       onConflict: route.onConflict ?? DEFAULTS.route.onConflict,
       priority: route.priority ?? DEFAULTS.route.priority,
+      fairnessKey: route.fairnessKey,
+      maxInFlight: route.maxInFlight,
+      ...shapingOf(route),
       target: targetOf(route),
     }),
   );

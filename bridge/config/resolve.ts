@@ -5,6 +5,7 @@ import { DEFAULTS } from './defaults.js';
 import { deepFreeze } from './freeze.js';
 import { shown } from './problems.js';
 import type { ResolvedConfig } from './resolved.js';
+import { flowOf } from './resolve-flow.js';
 import { resolveRoutes } from './resolve-routes.js';
 import { isHostAndPort } from './rules.js';
 import { validateConfig } from './schema.js';
@@ -70,6 +71,7 @@ export function resolveConfig<W = unknown, A = unknown>(
     maxPollRecords: valid.maxPollRecords ?? DEFAULTS.maxPollRecords,
     maxConcurrentStarts: valid.maxConcurrentStarts ?? DEFAULTS.maxConcurrentStarts,
     maxBacklog: valid.maxBacklog ?? DEFAULTS.maxBacklog,
+    ...flowOf(valid),
     quarantineLimit:
       valid.quarantineLimit === false
         ? undefined

@@ -1,13 +1,20 @@
 import type { DataConverter } from '@temporalio/common';
 import type { ActivityRouteOptions, RecordInfo, RetryShape } from '../../workflows/contract.js';
 import type {
+  AlertOptions,
   BufferOptions,
+  CapacityOptions,
   CircuitOptions,
   DecoderOption,
+  DemandOptions,
   GivenTime,
+  HttpOptions,
   KafkaOptions,
+  PressureOptions,
   Priority,
   QuarantineLimit,
+  RateOptions,
+  RequestBudget,
   StartOptions,
   TemporalOptions,
   WorkerSettings,
@@ -60,6 +67,12 @@ export interface ResolvedRoute {
   readonly missingKey: 'coordinates' | 'quarantine';
   readonly onConflict: 'quarantine' | 'duplicate';
   readonly priority: Priority;
+  readonly fairnessKey:
+    string | ((event: unknown, record: RecordInfo) => string | number | null | undefined) | undefined;
+  readonly maxInFlight: number | undefined;
+  readonly rate: Required<RateOptions> | undefined;
+  readonly demand: Required<DemandOptions> | undefined;
+  readonly conflate: 'latest-by-key' | undefined;
   readonly target: RouteTarget;
 }
 
@@ -97,6 +110,15 @@ export interface ResolvedConfig {
   readonly maxPollRecords: number;
   readonly maxConcurrentStarts: number;
   readonly maxBacklog: number;
+  readonly capacity: Required<CapacityOptions>;
+  /** What records may cost in calls of Temporal. */
+  readonly requests: Required<RequestBudget> | undefined;
+  /** Executions in work, by workflow type. */
+  readonly maxInFlightByType: ReadonlyMap<string, number>;
+  readonly pressure: Required<PressureOptions>;
+  /** `undefined`: nothing is served. */
+  readonly http: Required<HttpOptions> | undefined;
+  readonly alerts: Required<Omit<AlertOptions, 'webhook'>> & Pick<AlertOptions, 'webhook'>;
   /** `undefined`: no limit. */
   readonly quarantineLimit: Required<QuarantineLimit> | undefined;
   readonly foreignLimit: number;

@@ -46,6 +46,10 @@ export const milliseconds = rule(
   `a whole number of milliseconds from 1 to ${MAX_TIMER_MS}`,
   (value) => Number.isSafeInteger(value) && Number(value) > 0 && Number(value) <= MAX_TIMER_MS,
 );
+export const share = rule(
+  'a number from 0 to 1',
+  (value) => Number.isFinite(value) && Number(value) >= 0 && Number(value) <= 1,
+);
 /** No timer: any number of days. */
 export const age = rule(
   'a positive whole number of milliseconds',

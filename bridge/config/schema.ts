@@ -3,6 +3,7 @@ import { BridgeError } from '../errors.js';
 import { isJsonPointer } from '../intake/json-pointer.js';
 import { OWN_PREFIX } from '../temporal/ids.js';
 import { crossProblems } from './cross-problems.js';
+import { alerts, capacity, demand, http, pressure, rate, requests, workflowTypes } from './flow-schema.js';
 import { expectation, unknownField } from './problems.js';
 import {
   aFunction,
@@ -22,6 +23,7 @@ import {
   orFields,
   positive,
   rule,
+  share,
   text,
   url,
 } from './rules.js';
@@ -127,6 +129,11 @@ const route = fields({
   missingKey: oneOf('coordinates', 'quarantine').optional(),
   onConflict: oneOf('quarantine', 'duplicate').optional(),
   priority: oneOf('high', 'medium', 'low').optional(),
+  fairnessKey: pointerOrFunction.optional(),
+  maxInFlight: positive.optional(),
+  rate: rate.optional(),
+  demand: demand.optional(),
+  conflate: oneOf('latest-by-key').optional(),
   workflow: cleanText.optional(),
   activity: cleanText.optional(),
   signal: cleanText.optional(),
@@ -144,10 +151,7 @@ const route = fields({
 
 const quarantineLimit = fields({
   count: positive.optional(),
-  share: rule(
-    'a number from 0 to 1',
-    (value) => Number.isFinite(value) && Number(value) >= 0 && Number(value) <= 1,
-  ).optional(),
+  share: share.optional(),
   window: positive.optional(),
 });
 
@@ -188,6 +192,7 @@ const schema = fields({
     ).optional(),
     apiKey: text.optional(),
     dataConverter: object.optional(),
+    requests: requests.optional(),
   }),
   worker: fields({
     workflowsPath: text.optional(),
@@ -206,6 +211,11 @@ const schema = fields({
   maxPollRecords: positive.optional(),
   maxConcurrentStarts: positive.optional(),
   maxBacklog: positive.optional(),
+  capacity: capacity.optional(),
+  workflowTypes: workflowTypes.optional(),
+  pressure: pressure.optional(),
+  http: http.optional(),
+  alerts: alerts.optional(),
   quarantineLimit: orFields('false or an object', (value) => value === false, quarantineLimit).optional(),
   foreignLimit: positive.optional(),
   circuit: fields({ failures: positive.optional(), halfOpenAfterMs: milliseconds.optional() }).optional(),

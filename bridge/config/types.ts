@@ -4,6 +4,18 @@ import type { WorkerOptions } from '@temporalio/worker';
 import type { KafkaConfig } from 'kafkajs';
 import type { RecordInfo } from '../../workflows/contract.js';
 import type { RawHeaders } from '../record.js';
+import type {
+  AlertOptions,
+  CapacityOptions,
+  DemandOptions,
+  HttpOptions,
+  PressureOptions,
+  RateOptions,
+  RequestBudget,
+  WorkflowTypeOptions,
+} from './flow-types.js';
+
+export type * from './flow-types.js';
 
 /** The names that a module exports, or any string where no module is given. */
 export type NameIn<T> = unknown extends T ? string : Extract<keyof T, string>;
@@ -93,6 +105,16 @@ interface RouteBase {
   readonly onConflict?: 'quarantine' | 'duplicate';
   /** Where the record has no header `priority`. @default 'medium' */
   readonly priority?: Priority;
+  /** Whose record it is (a tenant), for a fair share: a JSON pointer into the event, or a function. @default header `fairness-key` */
+  readonly fairnessKey?: string | ((event: any, record: RecordInfo) => string | number | null | undefined);
+  /** Records of this route in work, in all bridges together. @default none */
+  readonly maxInFlight?: number;
+  /** How fast its records are started. @default none */
+  readonly rate?: RateOptions;
+  /** What it holds between mapping and start. @default none */
+  readonly demand?: DemandOptions;
+  /** Of records with the same record key that wait here only the latest is started, the others are `conflated`. @default none */
+  readonly conflate?: 'latest-by-key';
 }
 
 /** Starts the workflow with `(event, record)`. */
@@ -187,6 +209,8 @@ export interface TemporalOptions {
   readonly apiKey?: string;
   /** Used alike by bridge, worker, command line and quarantine. */
   readonly dataConverter?: DataConverter;
+  /** How many calls a second the bridge makes for records. @default none */
+  readonly requests?: RequestBudget;
 }
 
 /** What may be tuned of our worker; the rest is the bridge's business. */
@@ -254,6 +278,14 @@ export interface BridgeConfig<W = unknown, A = unknown> {
   readonly maxConcurrentStarts?: number;
   /** Tasks waiting in both task queues over which intake pauses; it resumes at half. @default 1000 */
   readonly maxBacklog?: number;
+  /** What the workers can take. */
+  readonly capacity?: CapacityOptions;
+  /** By workflow type. @default {} */
+  readonly workflowTypes?: Readonly<Record<string, WorkflowTypeOptions>>;
+  readonly pressure?: PressureOptions;
+  /** Where probes and metrics are served. @default nowhere */
+  readonly http?: HttpOptions;
+  readonly alerts?: AlertOptions;
   readonly quarantineLimit?: QuarantineLimit | false;
   /** Foreign keys in a row that hold a route. @default 20 */
   readonly foreignLimit?: number;

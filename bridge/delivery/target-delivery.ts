@@ -171,6 +171,7 @@ function sharesOf(permit: Permit, count: number): readonly Permit[] {
   return [...left].map((index) => ({
     weight: permit.weight,
     route: permit.route,
+    slots: permit.slots,
     release: (why) => {
       if (left.delete(index) && left.size === 0) permit.release(why);
     },

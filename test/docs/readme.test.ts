@@ -29,6 +29,14 @@ const PREFIXES: Readonly<Record<string, string>> = {
   StartOptions: 'options.',
   RetryOptions: 'retry.',
   SchemaRegistryDecoder: 'decoder.',
+  CapacityOptions: 'capacity.',
+  WorkflowTypeOptions: 'workflowTypes.<type>.',
+  PressureOptions: 'pressure.',
+  RateOptions: 'routes[].rate.',
+  DemandOptions: 'routes[].demand.',
+  RequestBudget: 'temporal.requests.',
+  HttpOptions: 'http.',
+  AlertOptions: 'alerts.',
 };
 
 /** What a decoder is told: no option. */
@@ -45,7 +53,8 @@ function optionsOfTypes(): Option[] {
   const options = new Map<string, Option>();
   let owner: string | undefined;
   let comment = '';
-  for (const line of read('bridge/config/types.ts').split('\n')) {
+  const types = ['types.ts', 'flow-types.ts'].map((file) => read(`bridge/config/${file}`)).join('\n');
+  for (const line of types.split('\n')) {
     const opened = /^(?:export )?interface (\w+)/.exec(line);
     if (opened) owner = opened[1];
     if (line === '}') owner = undefined;

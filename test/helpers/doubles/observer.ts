@@ -1,4 +1,4 @@
-import type { Permit } from '../../../bridge/admission/admission.js';
+import type { Permit, ReleaseReason } from '../../../bridge/admission/admission.js';
 import type { DeliveryObserver, Settlement } from '../../../bridge/delivery/delivery.js';
 import type { MappedRecord } from '../../../bridge/intake/mapped-record.js';
 
@@ -6,14 +6,19 @@ import type { MappedRecord } from '../../../bridge/intake/mapped-record.js';
 export class CountedPermit implements Permit {
   readonly weight: number;
   readonly route = 'r';
+  readonly slots: readonly string[];
   releases = 0;
+  /** The last reason. */
+  why: ReleaseReason | undefined;
 
-  constructor(weight: number) {
+  constructor(weight: number, slots: readonly string[] = []) {
     this.weight = weight;
+    this.slots = slots;
   }
 
-  release(): void {
+  release(why: ReleaseReason): void {
     this.releases++;
+    this.why = why;
   }
 }
 

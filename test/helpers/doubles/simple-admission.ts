@@ -47,6 +47,7 @@ export class SimpleAdmission implements Admission {
     return {
       weight,
       route,
+      slots: [],
       release: () => {
         if (given) this.#inFlight -= weight;
         given = false;

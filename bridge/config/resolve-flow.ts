@@ -1,0 +1,53 @@
+import { DEFAULTS } from './defaults.js';
+import { deepFreeze } from './freeze.js';
+import type { ResolvedConfig, ResolvedRoute } from './resolved.js';
+import type { BridgeConfig, DemandOptions, Route } from './types.js';
+
+/** How a route's records are shaped, with every default in place. */
+export function shapingOf({
+  rate,
+  demand,
+  conflate,
+}: Route): Pick<ResolvedRoute, 'rate' | 'demand' | 'conflate'> {
+  return {
+    rate:
+      rate && Object.freeze({ perSecond: rate.perSecond, burst: rate.burst ?? Math.ceil(rate.perSecond) }),
+    demand: demand && Object.freeze(given<Required<DemandOptions>>(DEFAULTS.route.demand, demand)),
+    conflate,
+  };
+}
+
+/** The whole configuration's part of flow control, frozen. */
+export function flowOf(
+  config: BridgeConfig,
+): Pick<ResolvedConfig, 'capacity' | 'requests' | 'maxInFlightByType' | 'pressure' | 'http' | 'alerts'> {
+  const { capacity, workflowTypes, pressure, http, alerts } = config;
+  const { requests } = config.temporal;
+  const byType = Object.entries(workflowTypes ?? {}).flatMap(([type, { maxInFlight }]) =>
+    maxInFlight === undefined ? [] : [[type, maxInFlight] as const],
+  );
+  return deepFreeze({
+    capacity: given<ResolvedConfig['capacity']>(DEFAULTS.capacity, capacity),
+    requests: requests && {
+      perSecond: requests.perSecond,
+      reserve: requests.reserve ?? DEFAULTS.temporal.requests.reserve,
+    },
+    maxInFlightByType: new Map(byType),
+    pressure: given<ResolvedConfig['pressure']>(DEFAULTS.pressure, pressure),
+    http: http && { port: http.port, host: http.host ?? DEFAULTS.http.host },
+    alerts: {
+      webhook: alerts?.webhook,
+      headers: { ...alerts?.headers },
+      groupMs: alerts?.groupMs ?? DEFAULTS.alerts.groupMs,
+      maximumAttempts: alerts?.maximumAttempts ?? DEFAULTS.alerts.maximumAttempts,
+    },
+  });
+}
+
+/** The defaults, but for what is given; a field that is there and `undefined` is not given. */
+function given<T extends object>(defaults: T, values: Partial<T> = {}): T {
+  return {
+    ...defaults,
+    ...Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)),
+  };
+}
