@@ -2,7 +2,7 @@ import { isCap } from './checks.js';
 import type { LeaseRequest } from './contract.js';
 import { LEASE_MS } from './stream.js';
 
-const MOST_BRIDGES = 200;
+const MOST_BRIDGES = 100;
 /** For so long a bridge is remembered after its last request, so that a late one of it is known as such. */
 const REMEMBERED_MS = 60_000;
 

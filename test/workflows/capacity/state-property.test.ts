@@ -2,7 +2,11 @@ import test from 'ava';
 import fc from 'fast-check';
 import { CAP, steps, World, type Step } from './simulation.js';
 
-const RUNS = 400;
+const params = {
+  numRuns: 400,
+  includeErrorInReport: true,
+  endOnFailure: process.env['KTB_MUTANT'] !== undefined,
+};
 
 function play(world: World, list: readonly Step[], look: (step: Step) => void = () => {}): void {
   for (const step of list) {
@@ -22,7 +26,7 @@ test('whatever becomes of messages, bridges, workers and clocks, never more is i
           throw new Error(`${step.do}: ${world.inWork('a')} in work of a class of ${CAP}`);
       });
     }),
-    { numRuns: RUNS, includeErrorInReport: true },
+    params,
   );
   t.pass();
 });
@@ -39,7 +43,7 @@ for (const terminates of [false, true]) {
           throw new Error(`${world.waiting} wait, ${now.inFlight} in flight, ${now.heldBy.join(' ')}`);
         }
       }),
-      { numRuns: RUNS, includeErrorInReport: true },
+      params,
     );
     t.pass();
   });
