@@ -70,7 +70,13 @@ function verdict({ patch, tests }: Mutant): 'found' | 'missed' | 'does not apply
 }
 
 function testsFail(tests: readonly string[]): boolean {
-  return run(process.execPath, [join('node_modules', 'ava', 'entrypoints', 'cli.mjs'), '--fail-fast', ...tests]) !== 0;
+  return (
+    run(process.execPath, [
+      join('node_modules', 'ava', 'entrypoints', 'cli.mjs'),
+      '--fail-fast',
+      ...tests,
+    ]) !== 0
+  );
 }
 
 function run(command: string, args: readonly string[]): number {

@@ -139,6 +139,8 @@ export class World {
   #t = START;
   #clock = 0;
   #drawn = 0;
+  /** By bridge, the last request that the state has had. */
+  readonly #heard = new Map<string, number>();
   bridges: SimBridge[] = [];
   workers: SimWorker[] = [];
   backlog: Record_[] = [];
@@ -236,6 +238,7 @@ export class World {
         return;
       case 'terminate':
         this.state = CapacityState.fresh('orders');
+        this.#heard.clear();
         this.#twin = CapacityState.fresh('orders');
     }
   }
@@ -400,7 +403,7 @@ export class World {
     } else {
       const answer = this.state.lease(message.request, this.#now);
       same(answer, this.#twin.lease(message.request, this.#now));
-      if (answer.sequence === message.request.sequence) this.#checkLoan(message.request, answer);
+      this.#checkLoan(message.request, answer);
       this.messages.push({ to: 'bridge', bridge: message.request.bridge, answer, at: this.#t });
     }
     const view = this.state.view(this.#now);
@@ -409,8 +412,11 @@ export class World {
   }
 
   /** Whoever is lent something is lent it within what holds now. */
-  #checkLoan({ streams }: LeaseRequest, answer: Lease): void {
+  #checkLoan({ bridge, sequence, streams }: LeaseRequest, answer: Lease): void {
     this.largestLimit = Math.max(this.largestLimit, answer.limit);
+    // One that comes again is told what was lent before, maybe at another limit.
+    if (sequence <= (this.#heard.get(bridge) ?? 0)) return;
+    this.#heard.set(bridge, sequence);
     const served = streams.filter(({ id, upTo }) => (answer.upTo[id] ?? 0) > upTo);
     if (served.length > 0 && answer.inFlight > answer.limit)
       throw new Error(`${answer.inFlight} lent at a limit of ${answer.limit}`);
