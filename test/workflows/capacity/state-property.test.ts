@@ -3,9 +3,10 @@ import fc from 'fast-check';
 import { CAP, steps, World, type Step } from './simulation.js';
 
 const params = {
-  numRuns: 400,
+  numRuns: 300,
   includeErrorInReport: true,
-  endOnFailure: process.env['KTB_MUTANT'] !== undefined,
+  // For `npm run mutants`: a bug is found or not, whoever runs it, and need not be shrunk.
+  ...(process.env['KTB_MUTANT'] ? { seed: 7, endOnFailure: true } : {}),
 };
 
 function play(world: World, list: readonly Step[], look: (step: Step) => void = () => {}): void {
@@ -33,7 +34,7 @@ test('whatever becomes of messages, bridges, workers and clocks, never more is i
 
 for (const terminates of [false, true]) {
   const how = terminates ? ', also where the workflow was terminated' : '';
-  test(`once messages flow again all work is done${how}`, (t) => {
+  test(`once messages flow again all work is done and every slot comes back${how}`, (t) => {
     fc.assert(
       fc.property(steps(terminates), fc.constantFrom('aimd', 'gradient', 'fixed'), (list, limit) => {
         const world = new World({ limit });
