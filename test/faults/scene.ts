@@ -52,7 +52,7 @@ export interface Scene extends AsyncDisposable {
   handled(): HandlersRecord;
   /** Until the group has committed the end of every partition's log. */
   committedToEnd(timeoutMs?: number): Promise<void>;
-  /** Executions on the scene's task queues. */
+  /** Executions of records, on the scene's task queues. */
   executions(query?: string): ReturnType<typeof listExecutions>;
 }
 
@@ -197,7 +197,7 @@ async function openScene(options: SceneOptions, leave: () => void): Promise<Scen
     executions: (query) =>
       listExecutions(
         client,
-        `(TaskQueue = "${taskQueue}" OR TaskQueue = "${taskQueue}-ktb")${query === undefined ? '' : ` AND ${query}`}`,
+        `(TaskQueue = "${taskQueue}" OR TaskQueue = "${taskQueue}-ktb") AND WorkflowType != "ktbCapacity"${query === undefined ? '' : ` AND ${query}`}`,
       ),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(processes.filter((one) => one.running).map((one) => one.kill()));
