@@ -102,7 +102,7 @@ export class SlotGate {
     this.#short = 'no';
     const shut = new Set<string>();
     try {
-      for (const entry of [...this.#entries]) {
+      for (const entry of this.#entries.slice()) {
         if (this.#behind.held || !this.#behind.room(entry.weight)) break;
         const line = entry.classes.join(' ');
         if (shut.has(line)) continue;
