@@ -50,7 +50,7 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
     partition: source.partition,
     offset: source.offset.toString(),
     timestamp: source.timestampMs,
-    processedAt: nowMs,
+    processedAt: source.receivedAtMs ?? nowMs,
     valueHash: valueHashOf(record, scope),
   };
   return {
