@@ -58,7 +58,7 @@ export function startRequestOf(
     partition: source.partition,
     offset: source.offset.toString(),
     timestamp: source.timestampMs,
-    processedAt: nowMs,
+    processedAt: source.receivedAtMs ?? nowMs,
     valueHash: valueHashOf(record, scope),
     ...(slot === undefined || isDelayed(record, nowMs) ? {} : { slot }),
   };
