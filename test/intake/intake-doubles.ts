@@ -6,7 +6,9 @@ import { Intake, type IntakeOptions, type LostRange } from '../../bridge/intake/
 import type { MappedRecord } from '../../bridge/intake/mapped-record.js';
 import type { TopicPartition } from '../../bridge/intake/record-source.js';
 import type { Permit } from '../../bridge/admission/admission.js';
+import type { Priority } from '../../bridge/config/types.js';
 import type { SourceRecord } from '../../bridge/record.js';
+import { Shaping } from '../../bridge/shaping/shaping.js';
 import { turn } from '../helpers/doubles/clock.js';
 import { deliverable } from '../helpers/doubles/mapped-records.js';
 import { SourceDouble } from '../helpers/doubles/source-double.js';
@@ -91,6 +93,8 @@ export interface IntakeSetup {
   readonly limits?: Partial<IntakeOptions['buffer']>;
   readonly options?: Partial<IntakeOptions>;
   readonly map?: (record: SourceRecord) => Promise<MappedRecord>;
+  readonly priorityOf?: (record: SourceRecord) => Priority | undefined;
+  readonly shaping?: Shaping;
 }
 
 /** An intake between a source in memory and a delivery, with everything that happened. */
@@ -113,6 +117,8 @@ export function intakeOf(setup: IntakeSetup = {}) {
     startFrom: 'beginning',
     onLostRange: 'continue',
     stages: {
+      priorityOf: setup.priorityOf ?? (() => 'medium'),
+      shaping: setup.shaping ?? new Shaping([]),
       map: setup.map ?? (async (record) => deliverable({ source: record })),
       mapJudge: new FaultJudge(),
       holds,
