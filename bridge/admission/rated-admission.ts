@@ -49,12 +49,12 @@ class RouteRate {
       return await this.#lines[priority].add(
         async () => {
           await this.#pace.turn(priority, signal);
-          const asked = performance.now();
+          const asked = Date.now();
           permit = await inner.acquire(options);
           // p-queue has rejected by then, and nobody else would give it back.
           if (signal.aborted) permit.release('returned');
           // The turn was for then, not for now: while it waited others may have had the rate's whole burst since.
-          else if (performance.now() - asked > FRESH_MS) await this.#pace.turn(priority, signal);
+          else if (Date.now() - asked > FRESH_MS) await this.#pace.turn(priority, signal);
           return permit;
         },
         { signal },

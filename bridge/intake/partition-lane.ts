@@ -9,7 +9,7 @@ import type { LaneStages } from './lane-stages.js';
 import type { MappedRecord } from './mapped-record.js';
 import { PatientMapping } from './patient-mapping.js';
 import { PriorityLoops } from './priority-loops.js';
-import { recordKeyText } from './record-key.js';
+import { orderKeyText } from './record-key.js';
 
 export type { LaneStages } from './lane-stages.js';
 
@@ -73,7 +73,7 @@ export class PartitionLane {
 
   push(record: SourceRecord): void {
     const priority = this.#stages.priorityOf(record);
-    this.#queue.add(record, record.offset, recordKeyText(record.key), priority);
+    this.#queue.add(record, record.offset, orderKeyText(record), priority);
     this.#loops.wake();
     if (priority === undefined) void this.#survey();
   }

@@ -6,7 +6,7 @@ import { LaneQueue, type QueueEntry } from '../intake/lane-queue.js';
 import type { LaneStages } from '../intake/lane-stages.js';
 import type { DeliverableRecord } from '../intake/mapped-record.js';
 import { PriorityLoops } from '../intake/priority-loops.js';
-import { recordKeyText } from '../intake/record-key.js';
+import { orderKeyText, recordKeyText } from '../intake/record-key.js';
 import { delay } from '../timing.js';
 import { ConflatingQueue } from './conflating-queue.js';
 import type { Demand } from './demand.js';
@@ -67,7 +67,8 @@ export class RouteStage {
     if (this.#parts.signal.aborted || !this.#demand.take()) return false;
     this.#held++;
     const { source, priority } = record;
-    const superseded = this.#queue.add(record, source.offset, recordKeyText(source.key), priority);
+    const key = this.#conflating ? recordKeyText(source.key) : orderKeyText(source);
+    const superseded = this.#queue.add(record, source.offset, key, priority);
     if (superseded) this.#conflate(superseded, record);
     this.#loops.wake();
     return true;
