@@ -236,7 +236,12 @@ export class Intake implements SourceListener {
       const position = tracker.committable;
       if (stopped !== undefined || position === undefined) continue;
       if (tracker.dirty || lane.shaping.wantsCommit)
-        entries.push({ topic, partition, position, ...(conflates ? { reach: lane.shaping.reach } : {}) });
+        entries.push({
+          topic,
+          partition,
+          position,
+          ...(conflates ? { reach: lane.shaping.settleOn(position) } : {}),
+        });
     }
     return entries;
   }

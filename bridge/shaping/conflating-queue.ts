@@ -12,14 +12,14 @@
  *   not the owner any more is refused, so nobody's reach grows after that.
  * - Two starts of a key at a time: the second waits until Temporal has the first.
  * - A record that superseded others, waits for their commit, and is superseded itself, and so on: nothing of the key
- *   would ever start. So those whose turn it is are settled on; what comes then waits behind them.
+ *   would ever start. So those that a commit lets start are settled on when it is made; what comes then waits behind them.
  *
  * Not prevented: an operator who rewinds the group or replays a dead letter, another configuration of the owner before us
  * (other routes, decoders or filters), a record that compaction or `maxAgeMs` takes between two owners, and dedupe
  * entries that are gone (the namespace's retention).
  */
 import type { Priority } from '../config/types.js';
-import type { QueueEntry } from '../intake/lane-queue.js';
+import { PRIORITIES, type QueueEntry } from '../intake/lane-queue.js';
 
 interface Entry<T> extends QueueEntry<T> {
   readonly priority: Priority;
@@ -27,7 +27,7 @@ interface Entry<T> extends QueueEntry<T> {
   readonly place: bigint;
   /** The last offset that it superseded. */
   readonly past: bigint | undefined;
-  /** Its turn has come: it is not superseded any more. */
+  /** A commit is made, or has been, that lets it start: it is not superseded any more. */
   isSettledOn: boolean;
 }
 
@@ -45,16 +45,14 @@ export class ConflatingQueue<T> {
   #reach = 0n;
   /** Everything below it may be started by owners before us. */
   #inherited = 0n;
-  /** The reach that all which came here needs. */
-  #wanted = 0n;
 
-  /** @param settlesOn how many may wait for a commit when it is their turn */
+  /** @param settlesOn how many may be settled on and not be started: the others can still be superseded */
   constructor(settlesOn: number) {
     this.#settlesOn = settlesOn;
   }
 
   get size(): number {
-    return PRIORITY_LISTS.reduce((size, priority) => size + this.#lists[priority].length, 0);
+    return PRIORITIES.reduce((size, priority) => size + this.#lists[priority].length, 0);
   }
 
   /** Where the group stands at our assignment, and how far owners before us may have started. */
@@ -69,9 +67,26 @@ export class ConflatingQueue<T> {
     if (reach > this.#reach) this.#reach = reach;
   }
 
-  /** How far the next commit should reach: everything that came here may start then. */
-  get reach(): bigint {
-    return this.#wanted > this.#reach ? this.#wanted : this.#reach;
+  /** Whether something waits for a commit that reaches farther, though its position may stay. */
+  get wantsCommit(): boolean {
+    if (this.#settledOn.size >= this.#settlesOn) return false;
+    return PRIORITIES.some((priority) =>
+      this.#lists[priority].some((entry) => this.#isFirst(entry) && entry.offset >= this.#reach),
+    );
+  }
+
+  /** A commit of this position is about to be made: settles on what it lets start. @returns how far it must reach for that */
+  settleOn(position: bigint): bigint {
+    let reach = this.#reach;
+    for (const entry of PRIORITIES.flatMap((priority) => this.#lists[priority])) {
+      if (entry.key === undefined || !this.#isFirst(entry)) continue;
+      if (entry.past !== undefined && entry.past >= position) continue;
+      if (!entry.isSettledOn && this.#settledOn.size >= this.#settlesOn) continue;
+      entry.isSettledOn = true;
+      this.#settledOn.add(entry);
+      if (entry.offset >= reach) reach = entry.offset + 1n;
+    }
+    return reach;
   }
 
   /** @returns what it supersedes, which is done with that */
@@ -82,7 +97,6 @@ export class ConflatingQueue<T> {
         ? before
         : undefined;
     if (superseded) this.#unlist(superseded);
-    if (key !== undefined && offset >= this.#wanted) this.#wanted = offset + 1n;
     this.#list({
       item,
       offset,
@@ -99,20 +113,14 @@ export class ConflatingQueue<T> {
     return this.#lists[priority].some((entry) => this.#isFirst(entry) && this.#isCommitted(entry));
   }
 
-  /** The first that may start. Those before it that wait for a commit are settled on. */
+  /** The first that may start. */
   take(priority: Priority): QueueEntry<T> | undefined {
-    for (const entry of this.#lists[priority]) {
-      if (!this.#isFirst(entry)) continue;
-      if (!this.#isCommitted(entry)) {
-        this.#settleOn(entry);
-        continue;
-      }
-      this.#unlist(entry);
-      this.#underWay.set(entry.offset, entry);
-      if (entry.key !== undefined) this.#keysUnderWay.add(entry.key);
-      return entry;
-    }
-    return undefined;
+    const entry = this.#lists[priority].find((one) => this.#isFirst(one) && this.#isCommitted(one));
+    if (entry === undefined) return undefined;
+    this.#unlist(entry);
+    this.#underWay.set(entry.offset, entry);
+    if (entry.key !== undefined) this.#keysUnderWay.add(entry.key);
+    return entry;
   }
 
   /** There is one way only: a key's records start one by one. */
@@ -142,12 +150,6 @@ export class ConflatingQueue<T> {
     return offset < this.#reach && (past === undefined || past < this.#position);
   }
 
-  #settleOn(entry: Entry<T>): void {
-    if (this.#settledOn.size >= this.#settlesOn) return;
-    entry.isSettledOn = true;
-    this.#settledOn.add(entry);
-  }
-
   #list(entry: Entry<T>): void {
     insert(this.#lists[entry.priority], entry, ({ place }) => place);
     if (entry.key === undefined) return;
@@ -174,8 +176,6 @@ export class ConflatingQueue<T> {
     return entry;
   }
 }
-
-const PRIORITY_LISTS: readonly Priority[] = ['high', 'medium', 'low'];
 
 function insert<E>(list: E[], entry: E, placeOf: (entry: E) => bigint): void {
   let index = list.length;

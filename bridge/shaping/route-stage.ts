@@ -57,9 +57,13 @@ export class RouteStage {
     return this.#blocked.values().next().value;
   }
 
-  /** How far the next commit should reach. */
-  get reach(): bigint {
-    return this.#conflating?.reach ?? 0n;
+  get wantsCommit(): boolean {
+    return this.#conflating?.wantsCommit ?? false;
+  }
+
+  /** A commit of this position is about to be made. @returns how far it must reach */
+  settleOn(position: bigint): bigint {
+    return this.#conflating?.settleOn(position) ?? 0n;
   }
 
   /** `false`: it has not asked for a record. */

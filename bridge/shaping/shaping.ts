@@ -68,16 +68,22 @@ export class LaneShaping {
     for (const stage of this.#stages.values()) stage.committed(position, reach);
   }
 
-  /** How far the next commit should reach: below it starts may be under way when another owner comes. */
-  get reach(): bigint {
-    let reach = this.#committed.reach;
-    for (const stage of this.#stages.values()) if (stage.reach > reach) reach = stage.reach;
-    return reach;
+  /** Whether something waits for a commit that reaches farther, though its position may stay. */
+  get wantsCommit(): boolean {
+    return [...this.#stages.values()].some((stage) => stage.wantsCommit);
   }
 
-  /** Whether something waits for a commit that reaches farther, though the position may stay. */
-  get wantsCommit(): boolean {
-    return this.reach > this.#committed.reach;
+  /**
+   * A commit of this position is about to be made. @returns how far it must reach: below that, starts may be under way
+   * when another owner comes
+   */
+  settleOn(position: bigint): bigint {
+    let { reach } = this.#committed;
+    for (const stage of this.#stages.values()) {
+      const wanted = stage.settleOn(position);
+      if (wanted > reach) reach = wanted;
+    }
+    return reach;
   }
 
   get isEmpty(): boolean {

@@ -1,4 +1,5 @@
 /** What of a mixed partition goes first. */
+import { setMaxListeners } from 'node:events';
 import test from 'ava';
 import { QueueAdmission, type AcquireOptions } from '../../bridge/admission/admission.js';
 import { RouteHolds } from '../../bridge/admission/route-holds.js';
@@ -28,6 +29,7 @@ function setup(options: { limit?: number; told?: (offset: bigint) => boolean } =
   const asked: AcquireOptions[] = [];
   const decoded: bigint[] = [];
   const abort = new AbortController();
+  setMaxListeners(0, abort.signal);
   const priorityOf = ({ value }: SourceRecord) => value!.toString() as Priority;
   const stages: LaneStages = {
     map: async (record) => {
