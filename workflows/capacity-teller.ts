@@ -24,7 +24,8 @@ const { ktbCapacity } = proxySinks<CapacitySinks>();
  * The server may refuse the task that ends a run (a signal came meanwhile): then the slot was released a task too early.
  */
 export class CapacityTeller implements WorkflowInternalsInterceptor, WorkflowOutboundCallsInterceptor {
-  readonly #slot = slotOfRun();
+  /** Undefined until it is asked for: the memo is there from the run's first job on. `null`: there is none. */
+  #known: string | null | undefined;
   readonly #underWay = new UnderWay();
   /** Whether the workflow itself is the record's handler, and not an activity of it, which is timed by itself. */
   readonly #handles: boolean;
@@ -36,13 +37,13 @@ export class CapacityTeller implements WorkflowInternalsInterceptor, WorkflowOut
   }
 
   activate(input: ActivateInput, next: Next<WorkflowInternalsInterceptor, 'activate'>): void {
-    if (this.#slot !== undefined) {
-      for (const job of input.activation.jobs ?? []) {
-        if (job.initializeWorkflow) this.#begin(this.#slot);
-        this.#underWay.got(job);
-      }
-    }
     next(input);
+    const slot = this.#slot;
+    if (slot === null) return;
+    for (const job of input.activation.jobs ?? []) {
+      if (job.initializeWorkflow) this.#begin(slot);
+      this.#underWay.got(job);
+    }
   }
 
   concludeActivation(
@@ -51,12 +52,13 @@ export class CapacityTeller implements WorkflowInternalsInterceptor, WorkflowOut
   ): ConcludeActivationInput {
     const output = next(input);
     // A query changes nothing, and comes with nothing that does.
-    if (this.#slot === undefined || output.commands.some((command) => command.respondToQuery)) return output;
+    const slot = this.#slot;
+    if (slot === null || output.commands.some((command) => command.respondToQuery)) return output;
     for (const command of output.commands) this.#underWay.gave(command);
     const ends = output.commands.some(endsRun);
     // The end is told in any case: the process that should have told of an earlier release may have died with it.
     if (ends || (!this.#released && (capacityIsReleased() || this.#underWay.waitsLong))) {
-      this.#release(this.#slot);
+      this.#release(slot);
     }
     return output;
   }
@@ -75,11 +77,19 @@ export class CapacityTeller implements WorkflowInternalsInterceptor, WorkflowOut
     return next(this.#withSlot(input));
   }
 
+  get #slot(): string | null {
+    this.#known ??= slotOfRun();
+    return this.#known;
+  }
+
   /** A replay compares no headers. They bypass codecs, so the slot must be nothing secret: it isn't. */
   #withSlot<T extends ActivityInput | LocalActivityInput>(input: T): T {
-    if (this.#slot === undefined) return input;
-    const slot = defaultPayloadConverter.toPayload(this.#slot);
-    return { ...input, headers: { ...input.headers, [SLOT_HEADER]: slot } };
+    const slot = this.#slot;
+    if (slot === null) return input;
+    return {
+      ...input,
+      headers: { ...input.headers, [SLOT_HEADER]: defaultPayloadConverter.toPayload(slot) },
+    };
   }
 
   #begin(slot: string): void {
@@ -96,8 +106,8 @@ export class CapacityTeller implements WorkflowInternalsInterceptor, WorkflowOut
 }
 
 /** A run that continues another one has the same memo; the slot was released with the first. */
-function slotOfRun(): string | undefined {
+function slotOfRun(): string | null {
   const { memo, continuedFromExecutionRunId } = workflowInfo();
   const slot = memo?.['slot'];
-  return continuedFromExecutionRunId === undefined && parseSlot(slot) ? (slot as string) : undefined;
+  return continuedFromExecutionRunId === undefined && parseSlot(slot) ? (slot as string) : null;
 }

@@ -4,7 +4,7 @@ export type Job = NonNullable<ActivateInput['activation']['jobs']>[number];
 export type Command = ConcludeActivationInput['commands'][number];
 
 /** What waits longer than this is no work. */
-export const LONG_WAIT_MS = 10_000;
+const LONG_WAIT_MS = 10_000;
 
 /** `PARENT_CLOSE_POLICY_ABANDON`: nobody waits for such a child. */
 const ABANDON = 2;
@@ -16,6 +16,8 @@ const ABANDON = 2;
 export class UnderWay {
   readonly #activities = new Set<number>();
   readonly #longTimers = new Set<number>();
+  /** Asked for, and not there yet: that is soon over. */
+  readonly #startingChildren = new Set<number>();
   readonly #children = new Set<number>();
 
   got(job: Job): void {
@@ -23,8 +25,10 @@ export class UnderWay {
     else if (job.fireTimer) this.#longTimers.delete(job.fireTimer.seq ?? 0);
     else if (job.resolveChildWorkflowExecution)
       this.#children.delete(job.resolveChildWorkflowExecution.seq ?? 0);
-    else if (job.resolveChildWorkflowExecutionStart && !job.resolveChildWorkflowExecutionStart.succeeded)
-      this.#children.delete(job.resolveChildWorkflowExecutionStart.seq ?? 0);
+    else if (job.resolveChildWorkflowExecutionStart) {
+      const { seq, succeeded } = job.resolveChildWorkflowExecutionStart;
+      if (this.#startingChildren.delete(seq ?? 0) && succeeded) this.#children.add(seq ?? 0);
+    }
   }
 
   gave(command: Command): void {
@@ -37,7 +41,7 @@ export class UnderWay {
         this.#longTimers.add(startTimer.seq ?? 0);
     } else if (command.cancelTimer) this.#longTimers.delete(command.cancelTimer.seq ?? 0);
     else if (startChildWorkflowExecution && Number(startChildWorkflowExecution.parentClosePolicy) !== ABANDON)
-      this.#children.add(startChildWorkflowExecution.seq ?? 0);
+      this.#startingChildren.add(startChildWorkflowExecution.seq ?? 0);
   }
 
   /**
