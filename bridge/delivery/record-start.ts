@@ -36,8 +36,16 @@ export interface RecordStart {
 /** Temporal's numbers: 1 is first, 3 is what a task without one has. */
 const TASK_PRIORITY: Readonly<Record<Priority, number>> = { high: 1, medium: 3, low: 5 };
 
-/** The start of a record's execution: the same for every redelivery, by whichever process. */
-export function startRequestOf(record: DeliverableRecord, scope: StartScope, nowMs: number): StartRequest {
+/**
+ * The start of a record's execution: the same for every redelivery, by whichever process, but for its slot: that of the
+ * start that began it stands in the memo.
+ */
+export function startRequestOf(
+  record: DeliverableRecord,
+  scope: StartScope,
+  nowMs: number,
+  slot?: string,
+): StartRequest {
   const { source, route, key } = record;
   const { target } = route;
   // On a signal or update route they are those of the workflow that it may start.
@@ -50,8 +58,9 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
     partition: source.partition,
     offset: source.offset.toString(),
     timestamp: source.timestampMs,
-    processedAt: nowMs,
+    processedAt: source.receivedAtMs ?? nowMs,
     valueHash: valueHashOf(record, scope),
+    ...(slot === undefined || isDelayed(record, nowMs) ? {} : { slot }),
   };
   return {
     workflowId: recordWorkflowId(scope, route.id, key, source),
@@ -70,7 +79,7 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
       : { searchAttributes: options.searchAttributes.getAll() }),
     ...timeoutsOf(options),
     ...(target.kind === 'workflow' && target.retry !== undefined ? { retry: target.retry } : {}),
-    ...((record.notBeforeMs ?? 0) > nowMs ? { startDelayMs: record.notBeforeMs! - nowMs } : {}),
+    ...(isDelayed(record, nowMs) ? { startDelayMs: record.notBeforeMs! - nowMs } : {}),
     ...taskPriorityOf(record),
   };
 }
@@ -84,6 +93,11 @@ function taskPriorityOf({ priority, fairnessKey }: DeliverableRecord): Pick<Star
       ...(fairnessKey === undefined ? {} : { fairnessKey }),
     },
   };
+}
+
+/** It weighs on nobody until it is due. */
+export function isDelayed({ notBeforeMs = 0 }: DeliverableRecord, nowMs: number): boolean {
+  return notBeforeMs > nowMs;
 }
 
 function keyLabel(key: string | undefined, form: StartScope['keySearchAttribute']): string | undefined {
@@ -105,8 +119,9 @@ export async function startRecord(
   record: DeliverableRecord,
   scope: StartScope,
   nowMs: number,
+  slot?: string,
 ): Promise<RecordStart> {
-  const request = startRequestOf(record, scope, nowMs);
+  const request = startRequestOf(record, scope, nowMs, slot);
   const { workflowId } = request;
   for (let attempt = 1; ; attempt++) {
     const answer = await port.start(request);

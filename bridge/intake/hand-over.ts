@@ -1,6 +1,6 @@
-import { isToTarget } from '../config/resolved.js';
 import type { Priority } from '../config/types.js';
 import type { DeliveryObserver } from '../delivery/delivery.js';
+import { needOf } from '../delivery/need-of.js';
 import { delay } from '../timing.js';
 import type { LaneStages } from './lane-stages.js';
 import type { MappedRecord } from './mapped-record.js';
@@ -33,10 +33,9 @@ export class HandOver {
   async send(mapped: MappedRecord, priority: Priority, observer: HandOverObserver): Promise<void> {
     const { admission, delivery, onTrouble } = this.#stages;
     const permit = await admission.acquire({
-      weight: 1,
-      priority: mapped.kind === 'deliver' ? mapped.priority : priority,
-      route: mapped.route?.id ?? '',
-      ...startedTypeOf(mapped),
+      ...needOf(mapped, Date.now()),
+      // What is no start of its route's keeps pace with its line, and not with the route's rate.
+      ...(mapped.kind === 'deliver' ? {} : { priority, route: '' }),
       signal: this.#signal,
     });
     const record = this.#inKeyOrder(mapped);
@@ -54,12 +53,4 @@ export class HandOver {
     const priority = this.#stages.keyPriorities.next(topic, recordKeyText(key), mapped.priority);
     return priority === mapped.priority ? mapped : { ...mapped, priority };
   }
-}
-
-/** The user's workflow that it starts, where it starts one. */
-function startedTypeOf(mapped: MappedRecord): { readonly workflowType?: string } {
-  if (mapped.kind !== 'deliver') return {};
-  const { target } = mapped.route;
-  if (isToTarget(target)) return target.start === undefined ? {} : { workflowType: target.start };
-  return target.kind === 'workflow' ? { workflowType: target.workflow } : {};
 }

@@ -66,6 +66,11 @@ test("a route's options go through, and its memo never covers the bridge's own f
   t.deepEqual(request.searchAttributes, [{ key, value: 'eu' }]);
 });
 
+test('what the bridge notes as its time is when it fetched the record', (t) => {
+  const record = deliverable({ source: { receivedAtMs: 7 } });
+  t.is(startRequestOf(record, SCOPE, NOW).memo['processedAt'], 7);
+});
+
 test("the record's priority is Temporal's, and the default is left out", (t) => {
   const of = (priority: 'high' | 'medium' | 'low') =>
     startRequestOf({ ...deliverable(), priority }, SCOPE, NOW).priority;
