@@ -100,10 +100,10 @@ export class Bridge {
   readonly #temporal: TemporalPort;
   readonly #holds: RouteHolds;
   readonly #admission: QueueAdmission;
+  readonly #rated: RatedAdmission;
   /** Undefined where no worker is asked. */
   readonly #capacity: CapacityLoop | undefined;
   readonly #capacityPort: CapacityPort | undefined;
-  readonly #rated: RatedAdmission;
   readonly #backlog: BacklogGate;
   readonly #intake: Intake;
   readonly #committer: Committer;

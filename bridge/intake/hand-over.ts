@@ -34,7 +34,8 @@ export class HandOver {
     const { admission, delivery, onTrouble } = this.#stages;
     const permit = await admission.acquire({
       ...needOf(mapped, Date.now()),
-      ...(mapped.kind === 'deliver' ? {} : { priority }),
+      // What is no start of its route's keeps pace with its line, and not with the route's rate.
+      ...(mapped.kind === 'deliver' ? {} : { priority, route: '' }),
       signal: this.#signal,
     });
     const record = this.#inKeyOrder(mapped);

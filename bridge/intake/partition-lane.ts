@@ -128,7 +128,7 @@ export class PartitionLane {
     }
     while (!stage.take(mapped)) {
       this.#blocks(priority, stage.full, stepAside);
-      await stage.asked(this.#taking.signal);
+      await stage.asked(mapped, this.#taking.signal);
       this.#blocks(priority, undefined, stepAside);
       if (this.#taking.signal.aborted) return void this.#queue.back(entry.offset);
     }

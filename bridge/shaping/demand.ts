@@ -28,10 +28,13 @@ export class Demand {
     return this.#open;
   }
 
-  /** A record comes. `false`: none was asked for, so it waits where it is. */
-  take(): boolean {
-    if (this.#open === 0) return false;
-    this.#open--;
+  /**
+   * A record comes. `false`: none was asked for, so it waits where it is.
+   * @param isHigh it need not be asked for, where there is room: it must not wait until what is low has gone
+   */
+  take(isHigh = false): boolean {
+    if (this.#open === 0 && !(isHigh && this.#hasRoom)) return false;
+    if (this.#open > 0) this.#open--;
     this.#held++;
     this.#ask();
     return true;
@@ -50,10 +53,10 @@ export class Demand {
     this.#ask();
   }
 
-  /** Resolves when records are asked for; at once, and forever, after the signal. */
-  asked(signal: AbortSignal): Promise<void> {
+  /** Resolves when one may be taken, or it is worth a try; at once, and forever, after the signal. */
+  asked(signal: AbortSignal, isHigh = false): Promise<void> {
     return new Promise((resolve) => {
-      if (signal.aborted || this.#open > 0) return resolve();
+      if (signal.aborted || this.#open > 0 || (isHigh && this.#hasRoom)) return resolve();
       const wake = () => {
         signal.removeEventListener('abort', wake);
         this.#waiting.delete(wake);
@@ -64,11 +67,15 @@ export class Demand {
     });
   }
 
+  get #hasRoom(): boolean {
+    return this.#held < this.#options.buffer;
+  }
+
   #ask(): void {
     const { buffer, step, resumeBelow } = this.#options;
     if (this.#held >= buffer) this.#isFilling = false;
     else if (this.#held < resumeBelow) this.#isFilling = true;
     if (this.#open === 0 && this.#isFilling) this.#open = Math.min(step, buffer - this.#held);
-    if (this.#open > 0) for (const wake of this.#waiting) wake();
+    if (this.#open > 0 || this.#hasRoom) for (const wake of this.#waiting) wake();
   }
 }

@@ -68,9 +68,9 @@ export class RouteStage {
 
   /** `false`: it has not asked for a record. */
   take(record: DeliverableRecord): boolean {
-    if (this.#parts.signal.aborted || !this.#demand.take()) return false;
-    this.#held++;
     const { source, priority } = record;
+    if (this.#parts.signal.aborted || !this.#demand.take(priority === 'high')) return false;
+    this.#held++;
     const key = this.#conflating ? recordKeyText(source.key) : orderKeyText(source);
     const superseded = this.#queue.add(record, source.offset, key, priority);
     if (superseded) this.#conflate(superseded, record);
@@ -78,9 +78,9 @@ export class RouteStage {
     return true;
   }
 
-  /** Resolves when a record is asked for, and after the signal. */
-  asked(signal: AbortSignal): Promise<void> {
-    return this.#demand.asked(signal);
+  /** Resolves when it may take this record, or it is worth a try; after the signal too. */
+  asked({ priority }: DeliverableRecord, signal: AbortSignal): Promise<void> {
+    return this.#demand.asked(signal, priority === 'high');
   }
 
   placed(position: bigint, reach: bigint): void {

@@ -33,6 +33,20 @@ test('once full, it asks again when it holds fewer than `resumeBelow`', (t) => {
   t.is(demand.open, 10);
 });
 
+test('what is high need not be asked for, where there is room', async (t) => {
+  const demand = new Demand({ buffer: 4, step: 2, resumeBelow: 1 });
+  takes(demand, 4);
+  t.false(demand.take(true));
+  let isAsked = false;
+  const waits = demand.asked(never, true).then(() => (isAsked = true));
+  demand.left();
+  await waits;
+  t.true(isAsked);
+  t.false(demand.take());
+  t.true(demand.take(true));
+  t.is(demand.held, 4);
+});
+
 test('whoever waits is woken when it asks again, and by the signal', async (t) => {
   const demand = new Demand({ buffer: 2, step: 2, resumeBelow: 1 });
   takes(demand, 2);
@@ -46,6 +60,7 @@ test('whoever waits is woken when it asks again, and by the signal', async (t) =
   demand.left();
   t.is(demand.open, 0);
   demand.left();
+  t.is(demand.open, 2);
   await both[1];
   t.deepEqual(woken, ['aborted', 'asked']);
   await demand.asked(never);
@@ -55,14 +70,14 @@ test('it never holds more than its buffer, but for what comes back, and never st
   const options = fc
     .record({ buffer: fc.integer({ min: 1, max: 20 }), a: fc.nat(19), b: fc.nat(19) })
     .map(({ buffer, a, b }) => ({ buffer, step: 1 + (a % buffer), resumeBelow: 1 + (b % buffer) }));
-  const steps = fc.array(fc.constantFrom('take', 'take', 'left', 'back'), { maxLength: 100 });
+  const steps = fc.array(fc.constantFrom('take', 'take', 'high', 'left', 'back'), { maxLength: 100 });
   fc.assert(
     fc.property(options, steps, (given, all) => {
       const demand = new Demand(given);
       let gone = 0;
       let backs = 0;
       for (const step of all) {
-        if (step === 'take') demand.take();
+        if (step === 'take' || step === 'high') demand.take(step === 'high');
         else if (step === 'left' && demand.held > 0) {
           demand.left();
           gone++;
