@@ -42,6 +42,8 @@ import type { RecordSource } from './intake/record-source.js';
 import { collectDeadBuffers } from './observe/garbage.js';
 import { intakeLog } from './observe/intake-log.js';
 import { createLogger, type Logger } from './observe/logger.js';
+import { Observation } from './observe/observation.js';
+import type { Observed } from './observe/observed.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
@@ -90,6 +92,8 @@ export class Bridge {
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #phase: Phase;
+  readonly #observation: Observation;
+  #circuit: TemporalCircuit | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(config: ResolvedConfig, options: BridgeOptions = {}) {
@@ -97,15 +101,21 @@ export class Bridge {
     this.#rename = options.rename ?? false;
     const logger = (this.#logger =
       options.logger ?? createLogger({ name: 'bridge', level: config.logLevel }));
-    const phase = (this.#phase = new Phase(logger));
+    const observation = (this.#observation = new Observation(config, logger, () => this.#observed()));
+    const { alerts, metrics } = observation;
+    const phase = (this.#phase = new Phase(logger, (message) =>
+      alerts.raise({ kind: 'connection', message }),
+    ));
     const source = (this.#source = options.ports?.source ?? kafkaSource(config, logger));
-    const temporal = (this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal));
+    const temporal = (this.#temporal = observation.temporal(
+      options.ports?.temporal ?? new SdkTemporalPort(config.temporal),
+    ));
     const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts));
     const holds = (this.#holds = new RouteHolds({
       quarantineLimit: config.quarantineLimit,
       foreignLimit: config.foreignLimit,
       idPrefix: config.idPrefix,
-      onHold: (hold) => logger.error({ alert: hold.reason, ...hold.scope }, hold.message),
+      onHold: (hold) => observation.held(hold),
     }));
     const backlog = (this.#backlog = new BacklogGate({
       port: temporal,
@@ -135,14 +145,16 @@ export class Bridge {
             { topic, partition, offset: offset.toString(), reason: messageOf(error) },
             `the record ${message}`,
           ),
+        onDeferred: (why) => metrics.deferred(why),
       },
-      events: intakeLog(config, logger, phase, this.#outcomes),
+      events: observation.events(intakeLog(config, logger, phase, this.#outcomes)),
     }));
     this.#committer = new Committer({
       source,
       intake,
       intervalMs: config.kafka.commitIntervalMs,
-      onCommit: (result, _seconds, why) => {
+      onCommit: (result, seconds, why) => {
+        metrics.committed(result, seconds);
         if (result === 'failure')
           logger.debug({ reason: why }, 'a commit was refused; the next one brings it along');
       },
@@ -151,7 +163,8 @@ export class Bridge {
       source,
       intake,
       watchdogMs: config.watchdogMs,
-      onStuck: (partitions, message) => logger.error({ alert: 'watchdog', partitions }, message),
+      onStuck: (_partitions, message) => alerts.raise({ kind: 'watchdog', message }),
+      onLook: () => observation.kafkaAnswered(),
       onRefused: (why) => phase.waits('Kafka', config.kafka.brokers.join(','), why, true),
       onAnswer: () => {
         if (phase.now !== 'waiting') return;
@@ -168,6 +181,7 @@ export class Bridge {
    */
   async start(): Promise<void> {
     const { signal } = this.#stop;
+    await this.#observation.listen();
     for (const warning of overlappingRoutes(this.#config.routes)) this.#logger.warn(warning);
     const { brokers } = this.#config.kafka;
     await this.#source.open(signal, (why) => this.#phase.waits('Kafka', brokers.join(','), why));
@@ -181,7 +195,12 @@ export class Bridge {
       collectDeadBuffers(() => this.#intake.buffered.bytes),
       { once: true },
     );
-    this.#loops.push(this.#committer.run(signal), this.#backlog.run(signal), this.#logWatch.run(signal));
+    this.#loops.push(
+      this.#committer.run(signal),
+      this.#backlog.run(signal),
+      this.#logWatch.run(signal),
+      this.#observation.run(this.#source, this.#temporal, signal),
+    );
   }
 
   /** Stops taking, lets what runs end, commits, leaves the group: all under `drainTimeoutMs`. Again: the same promise. */
@@ -210,6 +229,31 @@ export class Bridge {
     };
   }
 
+  /** Where probes and metrics are served, if they are. */
+  get url(): string | undefined {
+    return this.#observation.url;
+  }
+
+  /** Every metric, in Prometheus' text format. */
+  metrics(): Promise<string> {
+    return this.#observation.text();
+  }
+
+  #observed(): Observed {
+    return {
+      phase: this.#phase.now,
+      phaseSince: this.#phase.since,
+      reason: this.#phase.reason,
+      partitions: this.#intake.partitions,
+      holds: this.#holds.all,
+      buffered: this.#intake.buffered,
+      admission: this.#admission.state(),
+      backlog: this.#backlog.backlog,
+      circuit: this.#circuit?.state ?? 'closed',
+      lastFetchAt: this.#source.lastFetchAt,
+    };
+  }
+
   async #close(): Promise<void> {
     const { drainTimeoutMs } = this.#config;
     const deadline = Date.now() + drainTimeoutMs;
@@ -227,12 +271,14 @@ export class Bridge {
       () => undefined,
     );
     this.#phase.ends('stopped');
+    await this.#observation.close(left());
     this.#logger.info({ outcomes: this.#outcomes }, 'stopped');
   }
 
   #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): Delivery {
     const { circuit: circuitOptions } = this.#config;
-    const circuit = new TemporalCircuit(circuitOptions);
+    const circuit = (this.#circuit = new TemporalCircuit(circuitOptions));
+    this.#observation.circuit(circuit);
     // While the bridge runs a refusal is waited out like an outage, behind the circuit.
     const refusals = new RefusalReporter(temporalService(this.#config.temporal), (why) =>
       this.#phase.refused(why),
@@ -240,10 +286,6 @@ export class Bridge {
     circuit.onChange((open) => {
       if (open) {
         this.#admission.hold('circuit');
-        this.#logger.error(
-          { alert: 'circuit' },
-          'Temporal does not take starts: the circuit is open, intake waits',
-        );
       } else {
         this.#admission.lift('circuit');
       }
@@ -279,7 +321,11 @@ export class Bridge {
         backlog.started();
       },
     });
-    return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#admission });
+    return new TargetDelivery({
+      inner: this.#observation.delivery(inner),
+      closeWatch: this.#observation.closes(new CloseWatch(temporal)),
+      admission: this.#admission,
+    });
   }
 }
 

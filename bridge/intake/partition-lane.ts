@@ -17,6 +17,8 @@ export interface LaneStages {
   readonly observer: DeliveryObserver;
   /** Something that should not happen, or that lasts: for the log. */
   readonly onTrouble: (record: SourceRecord, message: string, error: unknown) => void;
+  /** A record waits at the head of its partition: its route is held, or its decoder is away. */
+  readonly onDeferred?: (why: 'held' | 'decoder') => void;
 }
 
 const FIRST_WAIT_MS = 200;
@@ -31,7 +33,7 @@ export class PartitionLane {
   readonly #signal: AbortSignal;
   readonly #waiting: SourceRecord[] = [];
   #wake: (() => void) | undefined;
-  #blockedBy: string | undefined;
+  #block: { readonly by: string; readonly since: number } | undefined;
 
   constructor(stages: LaneStages, signal: AbortSignal) {
     this.#stages = stages;
@@ -46,7 +48,12 @@ export class PartitionLane {
 
   /** What the head of the line waits for, if it is held. */
   get blockedBy(): string | undefined {
-    return this.#blockedBy;
+    return this.#block?.by;
+  }
+
+  /** Since when, epoch milliseconds. */
+  get blockedSince(): number | undefined {
+    return this.#block?.since;
   }
 
   push(record: SourceRecord): void {
@@ -89,10 +96,11 @@ export class PartitionLane {
     const hold = this.#stages.holds.holdOf(scope);
     if (hold && mapped.kind !== 'filtered' && mapped.kind !== 'expired') {
       // Its route may be another one after the wait: it is mapped again then.
-      this.#blockedBy = hold.message;
+      this.#block = { by: hold.message, since: Date.now() };
+      this.#stages.onDeferred?.('held');
       this.putBack(record);
       await this.#stages.holds.changed(this.#signal);
-      this.#blockedBy = undefined;
+      this.#block = undefined;
       return;
     }
     const permit = await this.#stages.admission.acquire({
@@ -113,6 +121,7 @@ export class PartitionLane {
   async #map(record: SourceRecord): Promise<MappedRecord | undefined> {
     const { map, mapJudge } = this.#stages;
     const id = coordinatesText(record);
+    const since = Date.now();
     for (let attempt = 1; ; attempt++) {
       if (this.#signal.aborted) return undefined;
       try {
@@ -120,6 +129,7 @@ export class PartitionLane {
         mapJudge.passed(id);
         return mapped;
       } catch (error) {
+        if (attempt === 1) this.#stages.onDeferred?.('decoder');
         if (attempt === 1 || attempt % 10 === 0)
           this.#stages.onTrouble(record, 'waits for its decoder', error);
         if (mapJudge.unwitnessed(id)) await this.#probe();
@@ -133,9 +143,9 @@ export class PartitionLane {
             message: messageOf(error),
           };
         }
-        this.#blockedBy = messageOf(error);
+        this.#block = { by: messageOf(error), since };
         await delay(Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1)), this.#signal);
-        this.#blockedBy = undefined;
+        this.#block = undefined;
       }
     }
   }
