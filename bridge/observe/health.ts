@@ -97,7 +97,7 @@ function kafkaOf({ joinedAt, kafkaAt, now, graceMs, asksKafka, phaseSince }: Rea
 function silence(name: string, whom: string, lastAt: number, now: number, graceMs: number): HealthCheck {
   const silentMs = now - lastAt;
   if (silentMs < QUIET_MS) return ok(name, lastAt);
-  const reason = `${whom} has not answered for ${Math.floor(silentMs / 1000)} s`;
+  const reason = `${whom} has taken no call of ours for ${Math.floor(silentMs / 1000)} s`;
   return silentMs < graceMs ? { name, status: 'away', reason, since: lastAt } : failed(name, reason, lastAt);
 }
 

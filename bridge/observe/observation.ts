@@ -246,8 +246,15 @@ export class Observation {
   }
 }
 
-/** How a call ends to which nobody has answered. */
-const AWAY: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED', 'UNKNOWN']);
+/** How a call ends that nobody has answered, or that we may not make. */
+const AWAY: ReadonlySet<string> = new Set([
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'CANCELLED',
+  'UNKNOWN',
+  'UNAUTHENTICATED',
+  'PERMISSION_DENIED',
+]);
 
 /** A record that could not be routed counts against its topic, as in `quarantineLimit`. */
 function quarantineOf({ route, source: { topic, partition, offset } }: MappedRecord): AlertRaise {

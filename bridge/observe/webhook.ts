@@ -26,6 +26,8 @@ class Refused extends Error {
   }
 }
 
+class Late extends Error {}
+
 /**
  * Alerts by POST, one after the other, in their order. Nobody waits for it and nothing of it throws; its URL and headers
  * are secrets (the path of many receivers is one), so only the host is ever named.
@@ -92,17 +94,28 @@ export class Webhook {
   }
 
   async #post(body: string): Promise<void> {
-    const { timeoutMs = 10_000 } = this.#options;
-    const answer = await fetch(this.#url, {
-      method: 'POST',
-      headers: this.#headers,
-      body,
-      // Elsewhere the headers would be told to somebody else.
-      redirect: 'manual',
-      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(timeoutMs)]),
-    });
-    await answer.body?.cancel();
-    if (!answer.ok) throw new Refused(answer.status);
+    const { signal } = this.#stop;
+    // Not `AbortSignal.any`: on Node 20 a signal of it may be collected before it fires.
+    const abort = new AbortController();
+    const stop = () => abort.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    const timer = setTimeout(() => abort.abort(new Late()), this.#options.timeoutMs ?? 10_000);
+    try {
+      signal.throwIfAborted();
+      const answer = await fetch(this.#url, {
+        method: 'POST',
+        headers: this.#headers,
+        body,
+        // Elsewhere the headers would be told to somebody else.
+        redirect: 'manual',
+        signal: abort.signal,
+      });
+      await answer.body?.cancel();
+      if (!answer.ok) throw new Refused(answer.status);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+    }
   }
 }
 
@@ -117,7 +130,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof Refused) return error.message;
   if (error instanceof TaskCancelledError) return 'the bridge stops';
   if (!(error instanceof Error)) return 'unknown';
-  if (error.name === 'TimeoutError') return 'it did not answer in time';
+  if (error instanceof Late) return 'it did not answer in time';
   if (error.name === 'AbortError') return 'the bridge stops';
   const { code } = (error.cause ?? {}) as { code?: unknown };
   return typeof code === 'string' ? code : error.name;
