@@ -15,15 +15,17 @@ const CIRCUIT: Readonly<Record<CircuitName, number>> = { closed: 0, 'half-open':
 const PAUSES = ['buffer', 'held', 'stopped', 'drain'] as const;
 const HOLDS = ['quarantineLimit', 'foreign', 'operator'] as const;
 
+type MetricsConfig = Pick<ResolvedConfig, 'routes' | 'kafka' | 'capacity'>;
+
 /** What a bridge tells Prometheus: what happens is counted when it does, what is is asked when somebody looks. */
 export class BridgeMetrics {
   readonly #registry = new Registry();
   readonly #series: Series = createSeries(this.#registry);
   readonly #labels: Labels;
-  readonly #config: Pick<ResolvedConfig, 'routes' | 'kafka'>;
+  readonly #config: MetricsConfig;
   readonly #now: () => number;
 
-  constructor(config: Pick<ResolvedConfig, 'routes' | 'kafka'>, now: () => number = Date.now) {
+  constructor(config: MetricsConfig, now: () => number = Date.now) {
     this.#config = config;
     this.#labels = new Labels(config);
     this.#now = now;
@@ -118,6 +120,8 @@ export class BridgeMetrics {
     series.circuit.set(CIRCUIT[observed.circuit]);
     series.capacityCircuit.set(CIRCUIT[observed.capacityCircuit ?? 'closed']);
     series.ready.set(ready ? 1 : 0);
+    const { limit: moves, minimum } = this.#config.capacity;
+    series.limitMinimum.set(moves === 'off' || moves === 'fixed' ? 0 : minimum);
     for (const [route, limit] of limitsOf(observed, this.#config)) series.limit.set({ route }, limit);
   }
 

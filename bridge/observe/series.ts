@@ -118,6 +118,10 @@ export function createSeries(registry: Registry) {
       'Records that may have a permit: in all (`route=""`), and of routes that have a limit of their own.',
       ['route'],
     ),
+    limitMinimum: gauge(
+      'ktb_limit_minimum',
+      'Below which the limit never falls, `capacity.minimum`; 0 where it does not move.',
+    ),
     backlog: gauge('ktb_backlog_tasks', 'Tasks that wait for a worker, as far as is known.'),
     routesHeld: gauge('ktb_routes_held', 'Routes that are held, by why.', ['reason']),
     circuit: gauge('ktb_circuit_state', 'The circuit around Temporal: 0 closed, 1 half-open, 2 open.'),
