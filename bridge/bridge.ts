@@ -40,6 +40,7 @@ import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
 import type { RecordSource } from './intake/record-source.js';
 import { collectDeadBuffers } from './observe/garbage.js';
+import type { HealthReport } from './observe/health.js';
 import { intakeLog } from './observe/intake-log.js';
 import { createLogger, type Logger } from './observe/logger.js';
 import { Observation } from './observe/observation.js';
@@ -237,6 +238,11 @@ export class Bridge {
   /** Every metric, in Prometheus' text format. */
   metrics(): Promise<string> {
     return this.#observation.text();
+  }
+
+  /** What `/readyz` says, for a server of one's own. */
+  readiness(): HealthReport {
+    return this.#observation.ready();
   }
 
   #observed(): Observed {

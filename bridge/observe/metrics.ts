@@ -169,7 +169,7 @@ export class BridgeMetrics {
 }
 
 /** What is not committed. Where the group has no position yet it is counted from where we began. */
-export function lagOf({ committed, committable, logEnd }: PartitionState): number | undefined {
+function lagOf({ committed, committable, logEnd }: PartitionState): number | undefined {
   const from = committed ?? committable;
   if (from === undefined) return undefined;
   return logEnd > from ? Number(logEnd - from) : 0;

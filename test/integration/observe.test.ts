@@ -140,7 +140,7 @@ test('metrics follow records, commits, a rebalance and a hold, and no probe mind
 test('through outages of Kafka and Temporal it stays alive, and is not ready only after the grace time', async (t) => {
   t.timeout(600_000);
   await using stack = await startLocalStack({ ports: 'free', ui: false });
-  const graceMs = 15_000;
+  const graceMs = 12_000;
   await using scene = await createScene({
     stack,
     partitions: 2,
@@ -171,7 +171,6 @@ test('through outages of Kafka and Temporal it stays alive, and is not ready onl
 
     // One that lasts.
     const beforeLong = probes.seen.length;
-    const killedAt = probes.last!.at;
     server.signal('SIGKILL');
     await until(() => probes.last?.ready, {
       what: `the outage of ${whom} to be told`,
@@ -179,11 +178,9 @@ test('through outages of Kafka and Temporal it stays alive, and is not ready onl
       accept: (status) => status === 503,
     });
     const flipped = probes.seen.slice(beforeLong).find(({ ready }) => ready === 503)!;
-    t.true(flipped.at - killedAt > graceMs - 7_500, `${whom}: told after ${flipped.at - killedAt} ms`);
-    t.true(
-      flipped.reasons.some((reason) => reason.startsWith(`${whom} has taken no call of ours`)),
-      flipped.reasons.join(),
-    );
+    const silence = new RegExp(`^${whom} has taken no call of ours for (\\d+) s$`);
+    const seconds = flipped.reasons.map((reason) => Number(silence.exec(reason)?.[1] ?? 0));
+    t.true(Math.max(...seconds) >= graceMs / 1000, flipped.reasons.join());
     t.is((await scrape(url)).value('ktb_ready'), 0);
     await server.restart({ timeoutMs: 120_000 });
     await isReady(probes);
