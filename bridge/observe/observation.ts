@@ -175,13 +175,17 @@ export class Observation {
     };
   }
 
-  circuit(circuit: Pick<TemporalCircuit, 'onChange'>): void {
+  circuit(circuit: Pick<TemporalCircuit, 'onChange' | 'state'>): void {
+    // It half-opens and opens again for as long as Temporal is away: that is one outage.
+    let told = false;
     circuit.onChange((open) => {
-      if (open)
-        this.alerts.raise({
-          kind: 'circuit',
-          message: 'Temporal does not take starts: the circuit is open, intake waits',
-        });
+      if (circuit.state === 'closed') told = false;
+      if (!open || told) return;
+      told = true;
+      this.alerts.raise({
+        kind: 'circuit',
+        message: 'Temporal does not take starts: the circuit is open, intake waits',
+      });
     });
   }
 

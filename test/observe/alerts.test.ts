@@ -111,6 +111,21 @@ test.serial('at the end what is gathered goes out, and what comes later at once'
   t.is(sent.length, 2);
 });
 
+test.serial('an outage of Temporal is one alert, however long, and the next one another', async (t) => {
+  using clock = fakeClock();
+  const { bridge, source, temporal, scrape, close } = await bridgeInMemory(clock);
+  for (const outages of [1, 2]) {
+    temporal.fail({ times: Infinity });
+    source.produce(P0, 10);
+    source.poll();
+    await clock.advance(10 * 60_000);
+    temporal.heal();
+    await clock.advanceUntil(() => bridge.status().outcomes.started === 10 * outages, 60_000);
+    t.is((await scrape()).value('ktb_alerts_total', { kind: 'circuit' }), outages);
+  }
+  await close();
+});
+
 test.serial('a bridge tells of its quarantines and dead letters by route, once for all', async (t) => {
   using clock = fakeClock();
   const { source, temporal, scrape, log, close } = await bridgeInMemory(clock, {
