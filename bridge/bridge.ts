@@ -16,6 +16,8 @@
  */
 import { QueueAdmission } from './admission/admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
+import { recordsOnly, type CapacityLoop, type CapacityLoopState } from './admission/capacity-loop.js';
+import { createCapacityLoop } from './admission/create-capacity-loop.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { fingerprintOf } from './config/fingerprint.js';
@@ -47,6 +49,8 @@ import { Observation } from './observe/observation.js';
 import type { Observed } from './observe/observed.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
+import type { CapacityPort } from './temporal/capacity-port.js';
+import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { within } from './timing.js';
@@ -57,10 +61,14 @@ export interface BridgeOptions {
   /** Takes over a group that another subscription has committed in. @default false */
   readonly rename?: boolean;
   /** Ports to use instead of the real ones. */
-  readonly ports?: { readonly source?: RecordSource; readonly temporal?: TemporalPort };
+  readonly ports?: {
+    readonly source?: RecordSource;
+    readonly temporal?: TemporalPort;
+    readonly capacity?: CapacityPort;
+  };
 }
 
-export interface BridgeStatus {
+export interface BridgeStatus extends CapacityLoopState {
   readonly name: string;
   readonly phase: BridgePhase;
   /** Why it waits. */
@@ -72,9 +80,14 @@ export interface BridgeStatus {
   readonly buffered: { readonly records: number; readonly bytes: number };
   readonly inFlight: number;
   readonly backlog: number;
-  /** What keeps records from being started: `backlog`, `circuit`. */
+  /** What keeps records from being started: `backlog`, `circuit`, `paused`. */
   readonly gates: readonly string[];
 }
+
+const NO_LOOP: CapacityLoopState = { limit: undefined, circuit: undefined, lease: undefined, paused: [] };
+
+/** For the last word to the capacity workflow. */
+const SLOTS_BACK_MS = 1_000;
 
 /** A running bridge. */
 export class Bridge {
@@ -85,6 +98,9 @@ export class Bridge {
   readonly #temporal: TemporalPort;
   readonly #holds: RouteHolds;
   readonly #admission: QueueAdmission;
+  /** Undefined where no worker is asked. */
+  readonly #capacity: CapacityLoop | undefined;
+  readonly #capacityPort: CapacityPort | undefined;
   readonly #backlog: BacklogGate;
   readonly #intake: Intake;
   readonly #committer: Committer;
@@ -111,16 +127,24 @@ export class Bridge {
     const temporal = (this.#temporal = observation.temporal(
       options.ports?.temporal ?? new SdkTemporalPort(config.temporal),
     ));
-    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts));
     const holds = (this.#holds = new RouteHolds({
       quarantineLimit: config.quarantineLimit,
       foreignLimit: config.foreignLimit,
       idPrefix: config.idPrefix,
       onHold: (hold) => observation.held(hold),
     }));
+    const port = (this.#capacityPort = observation.capacity(capacityPort(config, options.ports)));
+    const capacity = (this.#capacity = createCapacityLoop(config, port, logger, {
+      holds,
+      backlog: () => this.#backlog,
+      alerts,
+    }));
+    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity));
+    capacity?.serve(admission);
     const backlog = (this.#backlog = new BacklogGate({
-      port: temporal,
+      port: capacity === undefined ? temporal : recordsOnly(temporal, config.temporal.taskQueue),
       admission,
+      onLook: () => capacity?.gate.turn(),
       taskQueues: taskQueuesOf(config),
       maxBacklog: config.maxBacklog,
       onChange: (held, tasks) =>
@@ -202,6 +226,7 @@ export class Bridge {
       this.#logWatch.run(signal),
       this.#observation.run(this.#source, this.#temporal, signal),
     );
+    if (this.#capacity) this.#loops.push(this.#capacity.run());
   }
 
   /** Stops taking, lets what runs end, commits, leaves the group: all under `drainTimeoutMs`. Again: the same promise. */
@@ -227,6 +252,7 @@ export class Bridge {
       inFlight: admission.inFlight,
       backlog: this.#backlog.backlog,
       gates: admission.holds,
+      ...(this.#capacity?.state() ?? NO_LOOP),
     };
   }
 
@@ -256,6 +282,7 @@ export class Bridge {
       admission: this.#admission.state(),
       backlog: this.#backlog.backlog,
       circuit: this.#circuit?.state ?? 'closed',
+      capacity: this.#capacity?.state(),
       lastFetchAt: this.#source.lastFetchAt,
     };
   }
@@ -268,11 +295,14 @@ export class Bridge {
     this.#logger.info({ drainTimeoutMs }, 'draining: nothing more is taken');
     // What runs may use most of the time; a last commit and leaving the group need some of it.
     await within(this.#intake.drain(), left() * 0.7, () => undefined);
+    const slotsBack = this.#capacity?.close(Math.min(SLOTS_BACK_MS, left() * 0.1));
     this.#stop.abort();
     await within(this.#committer.flush(), left() * 0.6, () => undefined);
-    await this.#source.stop(left());
+    await Promise.all([this.#source.stop(left()), slotsBack]);
     await within(
-      Promise.allSettled([...this.#loops, this.#temporal.close()]).then(() => undefined),
+      Promise.allSettled([...this.#loops, this.#temporal.close(), this.#capacityPort?.close()]).then(
+        () => undefined,
+      ),
       left(),
       () => undefined,
     );
@@ -333,6 +363,13 @@ export class Bridge {
       admission: this.#admission,
     });
   }
+}
+
+/** A Temporal that is no server has no capacity workflow either. */
+function capacityPort(config: ResolvedConfig, ports: BridgeOptions['ports'] = {}): CapacityPort | undefined {
+  if (ports.capacity !== undefined) return ports.capacity;
+  if (config.capacity.limit === 'off' || ports.temporal !== undefined) return undefined;
+  return new SdkCapacityPort(config.temporal);
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {

@@ -13,6 +13,8 @@ export type DeferReason = 'held' | 'decoder' | 'delayed';
 
 const CIRCUIT: Readonly<Record<CircuitName, number>> = { closed: 0, 'half-open': 1, open: 2 };
 const PAUSES = ['buffer', 'held', 'stopped', 'drain'] as const;
+const GATES = ['backlog', 'circuit', 'paused'] as const;
+const PRESSURES = ['memory', 'cpu', 'event-loop', 'slots', 'response'] as const;
 const HOLDS = ['quarantineLimit', 'foreign', 'operator'] as const;
 
 type MetricsConfig = Pick<ResolvedConfig, 'routes' | 'kafka' | 'capacity'>;
@@ -118,11 +120,23 @@ export class BridgeMetrics {
     series.bufferedBytes.set(buffered.bytes);
     series.backlog.set(observed.backlog);
     series.circuit.set(CIRCUIT[observed.circuit]);
-    series.capacityCircuit.set(CIRCUIT[observed.capacityCircuit ?? 'closed']);
+    for (const reason of GATES) series.gateShut.set({ reason }, admission.holds.includes(reason) ? 1 : 0);
+    this.#lookAtCapacity(observed.capacity);
     series.ready.set(ready ? 1 : 0);
     const { limit: moves, minimum } = this.#config.capacity;
     series.limitMinimum.set(moves === 'off' || moves === 'fixed' ? 0 : minimum);
+    series.limit.reset();
     for (const [route, limit] of limitsOf(observed, this.#config)) series.limit.set({ route }, limit);
+  }
+
+  #lookAtCapacity(capacity: Observed['capacity']): void {
+    const series = this.#series;
+    const lease = capacity?.lease;
+    series.capacityCircuit.set(CIRCUIT[capacity?.circuit ?? 'closed']);
+    series.capacityInFlight.set(lease?.inFlight ?? 0);
+    series.capacityWorkers.set(lease?.workers ?? 0);
+    series.leaseHeld.set(lease?.holds ? 1 : 0);
+    for (const of of PRESSURES) series.pressure.set({ of }, lease?.pressure.includes(of) ? 1 : 0);
   }
 
   #lookAtPartitions(partitions: readonly PartitionState[]): void {
@@ -191,11 +205,13 @@ function pauseOf(
 
 /** By route; `''` is all of them together. */
 function limitsOf(
-  { admission }: Observed,
+  { admission, capacity }: Observed,
   { routes }: Pick<ResolvedConfig, 'routes'>,
 ): readonly (readonly [string, number])[] {
+  // Where workers are asked theirs is the limit, and there is none before they have told it.
+  const limit = capacity === undefined ? admission.limit : capacity.limit;
   return [
-    ['', admission.limit] as const,
+    ...(limit === undefined ? [] : [['', limit] as const]),
     ...routes.flatMap(({ id, maxInFlight }) =>
       maxInFlight === undefined ? [] : [[id, maxInFlight] as const],
     ),

@@ -8,6 +8,7 @@ import type { Delivery } from '../delivery/delivery.js';
 import { lostMessage, type IntakeEvents } from '../intake/intake.js';
 import type { MappedRecord } from '../intake/mapped-record.js';
 import type { RecordSource } from '../intake/record-source.js';
+import type { CapacityPort } from '../temporal/capacity-port.js';
 import type { TemporalPort } from '../temporal/temporal-port.js';
 import { Alerts, type AlertRaise } from './alerts.js';
 import { DeadLetterWatch } from './dead-letter-watch.js';
@@ -17,7 +18,7 @@ import type { Logger } from './logger.js';
 import { BridgeMetrics } from './metrics.js';
 import type { Observed } from './observed.js';
 import { StallWatch } from './stall-watch.js';
-import { timedPort } from './timed-port.js';
+import { timedCapacityPort, timedPort } from './timed-port.js';
 import { Webhook } from './webhook.js';
 
 const PULSE_MS = 1_000;
@@ -100,14 +101,12 @@ export class Observation {
 
   /** The same port, with its calls measured; its answers say that Temporal is there. */
   temporal(port: TemporalPort): TemporalPort {
-    return timedPort(port, {
-      ended: (operation, status, seconds) => {
-        this.metrics.requested(operation, status, seconds);
-        // Capabilities are answered from memory, also while Temporal is away.
-        const asked = operation !== 'capabilities' || this.#temporal.lastAt === undefined;
-        if (asked && !AWAY.has(status)) this.#temporal.came(Date.now());
-      },
-    });
+    return timedPort(port, { ended: (...call) => this.#called(...call) });
+  }
+
+  /** The same. */
+  capacity(port: CapacityPort | undefined): CapacityPort | undefined {
+    return port && timedCapacityPort(port, { ended: (...call) => this.#called(...call) });
   }
 
   /** The same delivery; a start is measured when Temporal has taken it, whatever is waited for afterwards. */
@@ -140,6 +139,13 @@ export class Observation {
         return closed;
       },
     };
+  }
+
+  #called(operation: string, status: string, seconds: number): void {
+    this.metrics.requested(operation, status, seconds);
+    // Capabilities are answered from memory, also while Temporal is away.
+    const asked = operation !== 'capabilities' || this.#temporal.lastAt === undefined;
+    if (asked && !AWAY.has(status)) this.#temporal.came(Date.now());
   }
 
   /** What the intake tells, counted, before it is told on. */

@@ -1,4 +1,5 @@
 import type { AdmissionState } from '../admission/admission.js';
+import type { CapacityLoopState } from '../admission/capacity-loop.js';
 import type { Hold } from '../admission/route-holds.js';
 import type { PartitionState } from '../intake/partition-state.js';
 import type { CircuitName } from '../../workflows/capacity/contract.js';
@@ -17,8 +18,8 @@ export interface Observed {
   readonly admission: AdmissionState;
   readonly backlog: number;
   readonly circuit: CircuitName;
-  /** Of the capacity loop; undefined where it has said nothing. */
-  readonly capacityCircuit?: CircuitName | undefined;
+  /** What is known of the capacity loop; undefined where no worker is asked. */
+  readonly capacity?: CapacityLoopState | undefined;
   /** When a fetch was last answered, epoch milliseconds. */
   readonly lastFetchAt: number;
 }

@@ -106,7 +106,7 @@ export function createSeries(registry: Registry) {
       ['reason'],
     ),
     assigned: gauge('ktb_partitions_assigned', 'Partitions that are ours.'),
-    inFlight: gauge('ktb_inflight_records', 'Records with a permit.'),
+    inFlight: gauge('ktb_inflight_records', 'Records of this bridge that are being started.'),
     waiting: gauge(
       'ktb_waiting_records',
       'Records that were fetched and wait, for their turn or for a permit.',
@@ -115,7 +115,7 @@ export function createSeries(registry: Registry) {
     bufferedBytes: gauge('ktb_buffered_bytes', 'Bytes held, of `buffer.bytes`.'),
     limit: gauge(
       'ktb_limit',
-      'Records that may have a permit: in all (`route=""`), and of routes that have a limit of their own.',
+      'Records that may be in work: in all bridges together (`route=""`), and of routes that have a limit of their own.',
       ['route'],
     ),
     limitMinimum: gauge(
@@ -128,6 +128,23 @@ export function createSeries(registry: Registry) {
     capacityCircuit: gauge(
       'ktb_capacity_circuit_state',
       'The circuit of the capacity loop, as this bridge has last heard: 0 closed, 1 half-open, 2 open.',
+    ),
+    capacityInFlight: gauge(
+      'ktb_capacity_inflight_records',
+      'Records in work, in all bridges and workers of the task queue, with what is lent.',
+    ),
+    capacityWorkers: gauge('ktb_capacity_workers', 'Worker processes that report.'),
+    leaseHeld: gauge(
+      'ktb_capacity_lease_held',
+      'Whether this bridge is lent slots now; idle it asks for none.',
+    ),
+    pressure: gauge('ktb_pressure', 'Whether a machine is under pressure, by of what, as workers report.', [
+      'of',
+    ]),
+    gateShut: gauge(
+      'ktb_gate_shut',
+      'Whether nothing is admitted: `backlog`, `circuit`, `paused` by an operator.',
+      ['reason'],
     ),
     ready: gauge('ktb_ready', 'Whether /readyz says 200.'),
   };

@@ -40,7 +40,11 @@ export class StallWatch {
     const { observe, onStalled, stalledMs = STALLED_MS } = this.#options;
     const observed = observe();
     // One that was stopped has its own alert, and needs a restart.
-    const busy = new Map(observed.partitions.filter(hasWork).map((state) => [keyOf(state), state]));
+    const busy = new Map(
+      observed.partitions
+        .filter((state) => hasWork(state) && !isPaused(state, observed))
+        .map((state) => [keyOf(state), state]),
+    );
     for (const key of this.#standing.keys()) if (!busy.has(key)) this.#standing.delete(key);
     const stalled: PartitionState[] = [];
     for (const [key, state] of busy) {
@@ -58,6 +62,12 @@ export class StallWatch {
 
 function hasWork({ stopped, incomplete, logEnd, next, committed }: PartitionState): boolean {
   return stopped === undefined && (incomplete > 0 || logEnd > (next ?? committed ?? logEnd));
+}
+
+/** By an operator, who knows. */
+function isPaused({ blockedBy }: PartitionState, { admission, holds }: Observed): boolean {
+  if (admission.holds.includes('paused')) return true;
+  return holds.some(({ reason, message }) => reason === 'operator' && message === blockedBy);
 }
 
 function messageFor(stalled: readonly PartitionState[], observed: Observed, stalledMs: number): string {

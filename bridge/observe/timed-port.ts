@@ -1,3 +1,4 @@
+import type { CapacityPort } from '../temporal/capacity-port.js';
 import { TemporalFault, type TemporalPort } from '../temporal/temporal-port.js';
 
 export interface CallWatch {
@@ -24,11 +25,11 @@ const STATUSES = new Set([
   'UNAUTHENTICATED',
 ]);
 
-/** Every call of a port, with how it ended and how long it took. A client without a worker has no metrics of the SDK's. */
-export function timedPort(inner: TemporalPort, watch: CallWatch): TemporalPort {
-  const timed =
-    <A extends unknown[], R>(operation: string, call: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
+type Call<A extends unknown[], R> = (...args: A) => Promise<R>;
+
+function timer(watch: CallWatch) {
+  return <A extends unknown[], R>(operation: string, call: Call<A, R>): Call<A, R> =>
+    async (...args) => {
       const begun = performance.now();
       const end = (status: string) => watch.ended(operation, status, (performance.now() - begun) / 1000);
       try {
@@ -40,6 +41,11 @@ export function timedPort(inner: TemporalPort, watch: CallWatch): TemporalPort {
         throw error;
       }
     };
+}
+
+/** Every call of a port, with how it ended and how long it took. A client without a worker has no metrics of the SDK's. */
+export function timedPort(inner: TemporalPort, watch: CallWatch): TemporalPort {
+  const timed = timer(watch);
   return {
     start: timed('start', inner.start.bind(inner)),
     describe: timed('describe', inner.describe.bind(inner)),
@@ -53,6 +59,17 @@ export function timedPort(inner: TemporalPort, watch: CallWatch): TemporalPort {
     runsSince: timed('runsSince', inner.runsSince.bind(inner)),
     awaitClosed: timed('awaitClosed', inner.awaitClosed.bind(inner)),
     noteProgress: timed('noteProgress', inner.noteProgress.bind(inner)),
+    close: () => inner.close(),
+  };
+}
+
+export function timedCapacityPort(inner: CapacityPort, watch: CallWatch): CapacityPort {
+  const timed = timer(watch);
+  return {
+    lease: timed('lease', inner.lease.bind(inner)),
+    report: timed('report', inner.report.bind(inner)),
+    change: timed('change', inner.change.bind(inner)),
+    view: timed('view', inner.view.bind(inner)),
     close: () => inner.close(),
   };
 }

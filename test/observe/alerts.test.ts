@@ -115,7 +115,7 @@ test.serial('an outage of Temporal is one alert, however long, and the next one 
   using clock = fakeClock();
   const { bridge, source, temporal, scrape, close } = await bridgeInMemory(clock);
   for (const outages of [1, 2]) {
-    temporal.fail({ times: Infinity });
+    temporal.fail({ times: Infinity, calls: ['start', 'describe', 'backlog', 'history'] });
     source.produce(P0, 10);
     source.poll();
     await clock.advance(10 * 60_000);

@@ -331,6 +331,49 @@ test('conflated and expired records have counters of their own, by route', async
   t.is(found.value('ktb_dead_letters_total', { route: 'placed' }), 3);
 });
 
+test('what the workers can take is told as the capacity loop has told it last', async (t) => {
+  const metrics = new BridgeMetrics(resolveConfig(BASE, { baseDir: '/', env: {} }));
+  const capacity = { limit: undefined, circuit: undefined, lease: undefined, paused: [] };
+  const untold = new Scrape(await metrics.text({ ...NOTHING, capacity }, true));
+  t.is(untold.value('ktb_limit', { route: '' }), undefined);
+  t.is(untold.value('ktb_limit_minimum'), 10);
+  t.is(untold.value('ktb_capacity_circuit_state'), 0);
+  const lease = {
+    sequence: 1,
+    upTo: {},
+    forMs: 5_000,
+    limit: 10,
+    inFlight: 17,
+    circuit: 'open' as const,
+    workers: 2,
+    bridges: 1,
+    heldBy: [],
+    pressure: ['cpu', 'made up'],
+    settings: { version: 0, limit: null, pauses: {} },
+    holds: true,
+  };
+  const admission = { ...NOTHING.admission, holds: ['paused', 'made up'] };
+  const told = new Scrape(
+    await metrics.text(
+      { ...NOTHING, admission, capacity: { limit: 10, circuit: 'open', lease, paused: ['orders'] } },
+      true,
+    ),
+  );
+  t.is(told.value('ktb_limit', { route: '' }), 10);
+  t.is(told.value('ktb_capacity_circuit_state'), 2);
+  t.is(told.value('ktb_capacity_inflight_records'), 17);
+  t.is(told.value('ktb_capacity_workers'), 2);
+  t.is(told.value('ktb_capacity_lease_held'), 1);
+  t.deepEqual(
+    told.of('ktb_pressure').map(({ labels, value }) => `${labels['of']} ${value}`),
+    ['memory 0', 'cpu 1', 'event-loop 0', 'slots 0', 'response 0'],
+  );
+  t.deepEqual(
+    told.of('ktb_gate_shut').map(({ labels, value }) => `${labels['reason']} ${value}`),
+    ['backlog 0', 'circuit 0', 'paused 1'],
+  );
+});
+
 test('two bridges in one process count for themselves', (t) => {
   const config = resolveConfig(BASE, { baseDir: '/', env: {} });
   t.notThrows(() => [new BridgeMetrics(config), new BridgeMetrics(config)]);

@@ -37,7 +37,7 @@ test.serial('an idle partition, and one that moves, are not', async (t) => {
   await close();
 });
 
-test('one that moves again and stalls again is told again, and one that is stopped never', (t) => {
+test('one that moves again and stalls again is told again; one that is stopped, or that an operator has paused, never', (t) => {
   const state = {
     topic: 'orders',
     partition: 0,
@@ -49,7 +49,7 @@ test('one that moves again and stalls again is told again, and one that is stopp
     logEnd: 5n,
     paused: false,
     stopped: undefined as string | undefined,
-    blockedBy: undefined,
+    blockedBy: undefined as string | undefined,
     blockedSince: undefined,
     lastProgressAt: 0,
     highestSeen: 4n,
@@ -58,15 +58,18 @@ test('one that moves again and stalls again is told again, and one that is stopp
     epoch: 1,
   };
   const told: string[] = [];
+  const gates = ['backlog'];
+  const pause = 'ann has paused route `placed`';
+  const scope = { topic: 'orders', routeId: 'placed' };
   const watch = new StallWatch({
     observe: () => ({
       phase: 'running',
       phaseSince: 0,
       reason: undefined,
       partitions: [state],
-      holds: [],
+      holds: [{ scope, reason: 'operator', message: pause, since: 0 }],
       buffered: { records: 0, bytes: 0 },
-      admission: { limit: 1, inFlight: 0, waiting: 0, holds: ['backlog'] },
+      admission: { limit: 1, inFlight: 0, waiting: 0, holds: gates },
       backlog: 0,
       circuit: 'closed',
       lastFetchAt: 0,
@@ -89,5 +92,13 @@ test('one that moves again and stalls again is told again, and one that is stopp
   state.stopped = 'its log went backwards';
   watch.look(1_102);
   watch.look(9_999);
+  state.stopped = undefined;
+  state.blockedBy = pause;
+  watch.look(10_000);
+  watch.look(19_999);
+  state.blockedBy = undefined;
+  gates.push('paused');
+  watch.look(20_000);
+  watch.look(29_999);
   t.is(told.length, 2);
 });
