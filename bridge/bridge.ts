@@ -3,8 +3,10 @@
  *
  *   intake/kafka-source       fetches it, as a copy, read_committed
  *   intake/intake             takes it if the budget allows, notes its offset, else it is fetched again
- *   intake/partition-lane     keeps the order of its partition, and waits where its route is held
+ *   intake/partition-lane     hands on by priority, each key's records in their order, and waits where its route is held
  *   intake/record-mapper      decodes it, finds its route and its idempotency key, or says why not
+ *   shaping/route-stage       where its route has `demand` or `conflate`: keeps it, or lets a later one of its key supersede it
+ *   admission/rated-admission lets it pass at its route's rate
  *   admission/admission       gives it a permit, when there is room
  *   delivery/target-delivery  on signal and update routes: waits for its turn, and for its end
  *   delivery/workflow-delivery  starts its workflow, or its quarantine, or learns that somebody has
@@ -15,6 +17,8 @@
  * construct clients; everything else takes ports.
  */
 import { QueueAdmission } from './admission/admission.js';
+import { CallBudget } from './admission/call-budget.js';
+import { RatedAdmission } from './admission/rated-admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
 import { recordsOnly, type CapacityLoop, type CapacityLoopState } from './admission/capacity-loop.js';
 import { createCapacityLoop } from './admission/create-capacity-loop.js';
@@ -48,6 +52,7 @@ import { createLogger, type Logger } from './observe/logger.js';
 import { Observation } from './observe/observation.js';
 import type { Observed } from './observe/observed.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
+import { Shaping } from './shaping/shaping.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
 import type { CapacityPort } from './temporal/capacity-port.js';
 import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
@@ -101,6 +106,7 @@ export class Bridge {
   /** Undefined where no worker is asked. */
   readonly #capacity: CapacityLoop | undefined;
   readonly #capacityPort: CapacityPort | undefined;
+  readonly #rated: RatedAdmission;
   readonly #backlog: BacklogGate;
   readonly #intake: Intake;
   readonly #committer: Committer;
@@ -153,7 +159,8 @@ export class Bridge {
           held ? 'intake pauses: too many tasks wait for a worker' : 'intake resumes',
         ),
     }));
-    const mapper = createRecordMapper(config);
+    const mapper = createRecordMapper(config, Date.now, (message) => logger.warn(message));
+    const rated = (this.#rated = new RatedAdmission(admission, config.routes));
     const intake = (this.#intake = new Intake(source, {
       buffer: { ...config.buffer, minimumShare: config.maxPollRecords },
       maxPollRecords: config.maxPollRecords,
@@ -161,9 +168,11 @@ export class Bridge {
       onLostRange: config.kafka.onLostRange,
       stages: {
         map: (record) => mapper.map(record),
+        priorityOf: (record) => mapper.priorityOf(record),
+        shaping: new Shaping(config.routes),
         mapJudge: new FaultJudge(),
         holds,
-        admission,
+        admission: rated,
         delivery: this.#delivery(temporal, holds, backlog),
         onTrouble: ({ topic, partition, offset }, message, error) =>
           logger.warn(
@@ -294,7 +303,7 @@ export class Bridge {
     this.#phase.ends('draining');
     this.#logger.info({ drainTimeoutMs }, 'draining: nothing more is taken');
     // What runs may use most of the time; a last commit and leaving the group need some of it.
-    await within(this.#intake.drain(), left() * 0.7, () => undefined);
+    await within(this.#intake.drain(left() * 0.5), left() * 0.7, () => undefined);
     const slotsBack = this.#capacity?.close(Math.min(SLOTS_BACK_MS, left() * 0.1));
     this.#stop.abort();
     await within(this.#committer.flush(), left() * 0.6, () => undefined);
@@ -312,7 +321,7 @@ export class Bridge {
   }
 
   #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): Delivery {
-    const { circuit: circuitOptions } = this.#config;
+    const { circuit: circuitOptions, requests } = this.#config;
     const circuit = (this.#circuit = new TemporalCircuit(circuitOptions));
     this.#observation.circuit(circuit);
     // While the bridge runs a refusal is waited out like an outage, behind the circuit.
@@ -328,6 +337,7 @@ export class Bridge {
     });
     const inner = new WorkflowDelivery({
       port: temporal,
+      ...(requests === undefined ? {} : { budget: new CallBudget(requests) }),
       calls: new PersistentCalls({
         circuit,
         judge: new FaultJudge(),
@@ -360,7 +370,7 @@ export class Bridge {
     return new TargetDelivery({
       inner: this.#observation.delivery(inner),
       closeWatch: this.#observation.closes(new CloseWatch(temporal)),
-      admission: this.#admission,
+      admission: this.#rated,
     });
   }
 }
