@@ -16,6 +16,8 @@
  */
 import { QueueAdmission } from './admission/admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
+import { recordsOnly, type CapacityLoop, type CapacityLoopState } from './admission/capacity-loop.js';
+import { createCapacityLoop } from './admission/create-capacity-loop.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { fingerprintOf } from './config/fingerprint.js';
@@ -44,6 +46,8 @@ import { intakeLog } from './observe/intake-log.js';
 import { createLogger, type Logger } from './observe/logger.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
+import type { CapacityPort } from './temporal/capacity-port.js';
+import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { within } from './timing.js';
@@ -54,10 +58,14 @@ export interface BridgeOptions {
   /** Takes over a group that another subscription has committed in. @default false */
   readonly rename?: boolean;
   /** Ports to use instead of the real ones. */
-  readonly ports?: { readonly source?: RecordSource; readonly temporal?: TemporalPort };
+  readonly ports?: {
+    readonly source?: RecordSource;
+    readonly temporal?: TemporalPort;
+    readonly capacity?: CapacityPort;
+  };
 }
 
-export interface BridgeStatus {
+export interface BridgeStatus extends CapacityLoopState {
   readonly name: string;
   readonly phase: BridgePhase;
   /** Why it waits. */
@@ -69,9 +77,14 @@ export interface BridgeStatus {
   readonly buffered: { readonly records: number; readonly bytes: number };
   readonly inFlight: number;
   readonly backlog: number;
-  /** What keeps records from being started: `backlog`, `circuit`. */
+  /** What keeps records from being started: `backlog`, `circuit`, `paused`. */
   readonly gates: readonly string[];
 }
+
+const NO_LOOP: CapacityLoopState = { limit: undefined, circuit: undefined, lease: undefined, paused: [] };
+
+/** For the last word to the capacity workflow. */
+const SLOTS_BACK_MS = 1_000;
 
 /** A running bridge. */
 export class Bridge {
@@ -82,6 +95,9 @@ export class Bridge {
   readonly #temporal: TemporalPort;
   readonly #holds: RouteHolds;
   readonly #admission: QueueAdmission;
+  /** Undefined where no worker is asked. */
+  readonly #capacity: CapacityLoop | undefined;
+  readonly #capacityPort: CapacityPort | undefined;
   readonly #backlog: BacklogGate;
   readonly #intake: Intake;
   readonly #committer: Committer;
@@ -100,16 +116,23 @@ export class Bridge {
     const phase = (this.#phase = new Phase(logger));
     const source = (this.#source = options.ports?.source ?? kafkaSource(config, logger));
     const temporal = (this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal));
-    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts));
     const holds = (this.#holds = new RouteHolds({
       quarantineLimit: config.quarantineLimit,
       foreignLimit: config.foreignLimit,
       idPrefix: config.idPrefix,
       onHold: (hold) => logger.error({ alert: hold.reason, ...hold.scope }, hold.message),
     }));
+    const port = (this.#capacityPort = options.ports?.capacity ?? capacityPort(config, temporal));
+    const capacity = (this.#capacity = createCapacityLoop(config, port, logger, {
+      holds,
+      backlog: () => this.#backlog,
+    }));
+    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity));
+    capacity?.serve(admission);
     const backlog = (this.#backlog = new BacklogGate({
-      port: temporal,
+      port: capacity === undefined ? temporal : recordsOnly(temporal, config.temporal.taskQueue),
       admission,
+      onLook: () => capacity?.gate.turn(),
       taskQueues: taskQueuesOf(config),
       maxBacklog: config.maxBacklog,
       onChange: (held, tasks) =>
@@ -182,6 +205,7 @@ export class Bridge {
       { once: true },
     );
     this.#loops.push(this.#committer.run(signal), this.#backlog.run(signal), this.#logWatch.run(signal));
+    if (this.#capacity) this.#loops.push(this.#capacity.run());
   }
 
   /** Stops taking, lets what runs end, commits, leaves the group: all under `drainTimeoutMs`. Again: the same promise. */
@@ -207,6 +231,7 @@ export class Bridge {
       inFlight: admission.inFlight,
       backlog: this.#backlog.backlog,
       gates: admission.holds,
+      ...(this.#capacity?.state() ?? NO_LOOP),
     };
   }
 
@@ -218,11 +243,14 @@ export class Bridge {
     this.#logger.info({ drainTimeoutMs }, 'draining: nothing more is taken');
     // What runs may use most of the time; a last commit and leaving the group need some of it.
     await within(this.#intake.drain(), left() * 0.7, () => undefined);
+    const slotsBack = this.#capacity?.close(Math.min(SLOTS_BACK_MS, left() * 0.1));
     this.#stop.abort();
     await within(this.#committer.flush(), left() * 0.6, () => undefined);
-    await this.#source.stop(left());
+    await Promise.all([this.#source.stop(left()), slotsBack]);
     await within(
-      Promise.allSettled([...this.#loops, this.#temporal.close()]).then(() => undefined),
+      Promise.allSettled([...this.#loops, this.#temporal.close(), this.#capacityPort?.close()]).then(
+        () => undefined,
+      ),
       left(),
       () => undefined,
     );
@@ -281,6 +309,12 @@ export class Bridge {
     });
     return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#admission });
   }
+}
+
+/** A Temporal that is no server has no capacity workflow either. */
+function capacityPort(config: ResolvedConfig, temporal: TemporalPort): CapacityPort | undefined {
+  if (config.capacity.limit === 'off' || !(temporal instanceof SdkTemporalPort)) return undefined;
+  return new SdkCapacityPort(config.temporal);
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {

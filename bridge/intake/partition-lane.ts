@@ -1,6 +1,7 @@
 import type { Admission } from '../admission/admission.js';
 import type { RouteHolds } from '../admission/route-holds.js';
 import type { Delivery, DeliveryObserver } from '../delivery/delivery.js';
+import { needOf } from '../delivery/need-of.js';
 import type { FaultJudge } from '../delivery/fault-judge.js';
 import { messageOf } from '../errors.js';
 import type { SourceRecord } from '../record.js';
@@ -96,9 +97,7 @@ export class PartitionLane {
       return;
     }
     const permit = await this.#stages.admission.acquire({
-      weight: 1,
-      priority: mapped.kind === 'deliver' ? mapped.priority : 'medium',
-      route: scope.routeId ?? '',
+      ...needOf(mapped, Date.now()),
       signal: this.#signal,
     });
     void this.#stages.delivery
