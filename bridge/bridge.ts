@@ -45,6 +45,7 @@ import { collectDeadBuffers } from './observe/garbage.js';
 import { intakeLog } from './observe/intake-log.js';
 import { createLogger, type Logger } from './observe/logger.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
+import { BridgePressure, type PressureState } from './pressure/bridge-pressure.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
 import type { CapacityPort } from './temporal/capacity-port.js';
 import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
@@ -79,6 +80,7 @@ export interface BridgeStatus extends CapacityLoopState {
   readonly backlog: number;
   /** What keeps records from being started: `backlog`, `circuit`, `paused`. */
   readonly gates: readonly string[];
+  readonly pressure: PressureState;
 }
 
 const NO_LOOP: CapacityLoopState = { limit: undefined, circuit: undefined, lease: undefined, paused: [] };
@@ -99,6 +101,7 @@ export class Bridge {
   readonly #capacity: CapacityLoop | undefined;
   readonly #capacityPort: CapacityPort | undefined;
   readonly #backlog: BacklogGate;
+  readonly #pressure: BridgePressure;
   readonly #intake: Intake;
   readonly #committer: Committer;
   readonly #logWatch: LogWatch;
@@ -127,8 +130,17 @@ export class Bridge {
       holds,
       backlog: () => this.#backlog,
     }));
-    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity));
+    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity, (reason) =>
+      this.#pressure.deferred(reason),
+    ));
     capacity?.serve(admission);
+    const pressure = (this.#pressure = new BridgePressure({
+      pressure: config.pressure,
+      maxPollRecords: config.maxPollRecords,
+      admission,
+      workers: () => capacity?.workersPressure ?? [],
+      logger,
+    }));
     const backlog = (this.#backlog = new BacklogGate({
       port: capacity === undefined ? temporal : recordsOnly(temporal, config.temporal.taskQueue),
       admission,
@@ -144,7 +156,7 @@ export class Bridge {
     const mapper = createRecordMapper(config);
     const intake = (this.#intake = new Intake(source, {
       buffer: { ...config.buffer, minimumShare: config.maxPollRecords },
-      maxPollRecords: config.maxPollRecords,
+      maxPollRecords: () => pressure.pollRecords,
       startFrom: config.kafka.startFrom,
       onLostRange: config.kafka.onLostRange,
       stages: {
@@ -197,6 +209,7 @@ export class Bridge {
     if (!this.#rename) await checkSubscription(this.#config, this.#source, this.#phase, signal);
     await awaitTemporal(this.#config, this.#temporal, this.#phase, this.#logger, signal);
     if (signal.aborted) return;
+    this.#pressure.start();
     await this.#source.start(this.#intake, signal);
     if (signal.aborted) return;
     signal.addEventListener(
@@ -231,6 +244,7 @@ export class Bridge {
       inFlight: admission.inFlight,
       backlog: this.#backlog.backlog,
       gates: admission.holds,
+      pressure: this.#pressure.state(),
       ...(this.#capacity?.state() ?? NO_LOOP),
     };
   }
@@ -245,6 +259,7 @@ export class Bridge {
     await within(this.#intake.drain(), left() * 0.7, () => undefined);
     const slotsBack = this.#capacity?.close(Math.min(SLOTS_BACK_MS, left() * 0.1));
     this.#stop.abort();
+    this.#pressure.close();
     await within(this.#committer.flush(), left() * 0.6, () => undefined);
     await Promise.all([this.#source.stop(left()), slotsBack]);
     await within(
