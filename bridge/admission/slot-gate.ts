@@ -104,7 +104,7 @@ export class SlotGate {
     this.#short = 'no';
     const shut = new Set<string>();
     try {
-      for (const entry of [...this.#entries]) {
+      for (const entry of this.#entries.slice()) {
         const behind = this.#behind;
         if (behind.held || !behind.passes(entry.priority) || !behind.room(entry.weight)) break;
         const line = entry.classes.join(' ');

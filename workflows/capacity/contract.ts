@@ -188,6 +188,8 @@ export interface CapacityView {
   readonly settings: CapacitySettings;
   /** How the limit moved, the last 20 changes: epoch ms, the new limit, why. */
   readonly changes: readonly { readonly at: number; readonly limit: number; readonly why: string }[];
+  /** Reports and requests, or parts of them, that made no sense and changed nothing. */
+  readonly ignored?: number;
 }
 
 export interface WorkerView {
