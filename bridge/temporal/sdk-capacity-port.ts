@@ -20,6 +20,7 @@ import type { ResolvedConfig } from '../config/resolved.js';
 import { refusalWithoutAsking } from '../connections/refusal.js';
 import { temporalService } from '../connections/service.js';
 import { messageOf } from '../errors.js';
+import { delay } from '../timing.js';
 import type { CapacityPort } from './capacity-port.js';
 import { faultOf } from './faults.js';
 import { connectionOptions } from './sdk-temporal-port.js';
@@ -29,6 +30,13 @@ export interface SdkCapacityPortOptions {
   /** How long a report may take. @default 5000 */
   readonly reportTimeoutMs?: number;
 }
+
+/**
+ * What an update is told that meets a run in the moment in which it continues as new: "Update-with-Start could not be
+ * executed", or that the run has ended. The next one takes it.
+ */
+const BETWEEN_RUNS: ReadonlySet<string> = new Set(['FAILED_PRECONDITION', 'ABORTED', 'NOT_FOUND']);
+const FIRST_WAIT_MS = 20;
 
 /** The port against a real server. The connection is lazy: it may be made while the server is away. */
 export class SdkCapacityPort implements CapacityPort {
@@ -105,31 +113,36 @@ export class SdkCapacityPort implements CapacityPort {
   }
 
   async #update<T>(name: string, updateId: string, argument: unknown, timeoutMs: number): Promise<T> {
-    try {
-      return await this.#bounded(timeoutMs, () =>
-        this.#client.executeUpdateWithStart<Workflow, T, [unknown]>(name, {
-          updateId,
-          args: [argument],
-          startWorkflowOperation: new WithStartWorkflowOperation<Workflow>(CAPACITY_WORKFLOW, this.#start),
-        }),
-      );
-    } catch (error) {
-      if (error instanceof Error && error.name === 'WorkflowUpdateFailedError') {
-        throw new TemporalFault('rejected', messageOf(error.cause), { cause: error });
-      }
-      // No worker answered. That is nobody's fault who asks, and no reason to ask otherwise.
-      if (error instanceof Error && error.name === 'WorkflowUpdateRPCTimeoutOrCancelledError') {
-        throw new TemporalFault(
-          'systemic',
-          `No worker on ${ownTaskQueue(this.#taskQueue)} answered in ${timeoutMs} ms`,
-          {
-            status: 'DEADLINE_EXCEEDED',
-            cause: error,
-          },
+    const deadline = Date.now() + timeoutMs;
+    for (let wait = FIRST_WAIT_MS; ; wait *= 2) {
+      try {
+        return await this.#bounded(deadline - Date.now(), () =>
+          this.#client.executeUpdateWithStart<Workflow, T, [unknown]>(name, {
+            updateId,
+            args: [argument],
+            startWorkflowOperation: new WithStartWorkflowOperation<Workflow>(CAPACITY_WORKFLOW, this.#start),
+          }),
         );
+      } catch (error) {
+        const fault = this.#updateFault(error, timeoutMs);
+        if (!BETWEEN_RUNS.has(fault.status ?? '') || Date.now() + wait >= deadline) throw fault;
+        await delay(wait);
       }
-      throw faultOf(error);
     }
+  }
+
+  #updateFault(error: unknown, timeoutMs: number): TemporalFault {
+    const name = error instanceof Error ? error.name : '';
+    if (name === 'WorkflowUpdateFailedError')
+      return new TemporalFault('rejected', messageOf((error as Error).cause), { cause: error });
+    // No worker answered. That is nobody's fault who asks, and no reason to ask otherwise.
+    if (name === 'WorkflowUpdateRPCTimeoutOrCancelledError') {
+      const message = `No worker on ${ownTaskQueue(this.#taskQueue)} answered in ${timeoutMs} ms`;
+      return new TemporalFault('systemic', message, { status: 'DEADLINE_EXCEEDED', cause: error });
+    }
+    if (name === 'WorkflowNotFoundError')
+      return new TemporalFault('systemic', messageOf(error), { status: 'NOT_FOUND', cause: error });
+    return faultOf(error);
   }
 
   #bounded<T>(timeoutMs: number, call: () => Promise<T>): Promise<T> {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import test from 'ava';
 import { QueueAdmission, type AcquireOptions, type Permit } from '../../bridge/admission/admission.js';
 import { CapacityLoop, recordsOnly } from '../../bridge/admission/capacity-loop.js';
@@ -25,6 +26,7 @@ const CONFIG: BridgeConfig = {
 };
 
 const { signal } = new AbortController();
+setMaxListeners(0, signal); // p-queue listens for each
 
 function setup(port = new CapacityDouble('q'), name = 'shop') {
   const config = resolveConfig({ ...CONFIG, name }, { baseDir: '/', env: {} });
