@@ -3,8 +3,10 @@
  *
  *   intake/kafka-source       fetches it, as a copy, read_committed
  *   intake/intake             takes it if the budget allows, notes its offset, else it is fetched again
- *   intake/partition-lane     keeps the order of its partition, and waits where its route is held
+ *   intake/partition-lane     hands on by priority, each key's records in their order, and waits where its route is held
  *   intake/record-mapper      decodes it, finds its route and its idempotency key, or says why not
+ *   shaping/route-stage       where its route has `demand` or `conflate`: keeps it, or lets a later one of its key supersede it
+ *   admission/rated-admission lets it pass at its route's rate
  *   admission/admission       gives it a permit, when there is room
  *   delivery/target-delivery  on signal and update routes: waits for its turn, and for its end
  *   delivery/workflow-delivery  starts its workflow, or its quarantine, or learns that somebody has
@@ -15,6 +17,8 @@
  * construct clients; everything else takes ports.
  */
 import { QueueAdmission } from './admission/admission.js';
+import { CallBudget } from './admission/call-budget.js';
+import { RatedAdmission } from './admission/rated-admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
 import { recordsOnly, type CapacityLoop, type CapacityLoopState } from './admission/capacity-loop.js';
 import { createCapacityLoop } from './admission/create-capacity-loop.js';
@@ -46,6 +50,7 @@ import { intakeLog } from './observe/intake-log.js';
 import { createLogger, type Logger } from './observe/logger.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
 import { BridgePressure, type PressureState } from './pressure/bridge-pressure.js';
+import { Shaping } from './shaping/shaping.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
 import type { CapacityPort } from './temporal/capacity-port.js';
 import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
@@ -100,6 +105,7 @@ export class Bridge {
   /** Undefined where no worker is asked. */
   readonly #capacity: CapacityLoop | undefined;
   readonly #capacityPort: CapacityPort | undefined;
+  readonly #rated: RatedAdmission;
   readonly #backlog: BacklogGate;
   readonly #pressure: BridgePressure;
   readonly #intake: Intake;
@@ -153,7 +159,8 @@ export class Bridge {
           held ? 'intake pauses: too many tasks wait for a worker' : 'intake resumes',
         ),
     }));
-    const mapper = createRecordMapper(config);
+    const mapper = createRecordMapper(config, Date.now, (message) => logger.warn(message));
+    const rated = (this.#rated = new RatedAdmission(admission, config.routes));
     const intake = (this.#intake = new Intake(source, {
       buffer: { ...config.buffer, minimumShare: config.maxPollRecords },
       maxPollRecords: () => pressure.pollRecords,
@@ -161,9 +168,11 @@ export class Bridge {
       onLostRange: config.kafka.onLostRange,
       stages: {
         map: (record) => mapper.map(record),
+        priorityOf: (record) => mapper.priorityOf(record),
+        shaping: new Shaping(config.routes),
         mapJudge: new FaultJudge(),
         holds,
-        admission,
+        admission: rated,
         delivery: this.#delivery(temporal, holds, backlog),
         onTrouble: ({ topic, partition, offset }, message, error) =>
           logger.warn(
@@ -256,7 +265,7 @@ export class Bridge {
     this.#phase.ends('draining');
     this.#logger.info({ drainTimeoutMs }, 'draining: nothing more is taken');
     // What runs may use most of the time; a last commit and leaving the group need some of it.
-    await within(this.#intake.drain(), left() * 0.7, () => undefined);
+    await within(this.#intake.drain(left() * 0.5), left() * 0.7, () => undefined);
     const slotsBack = this.#capacity?.close(Math.min(SLOTS_BACK_MS, left() * 0.1));
     this.#stop.abort();
     this.#pressure.close();
@@ -274,7 +283,7 @@ export class Bridge {
   }
 
   #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): Delivery {
-    const { circuit: circuitOptions } = this.#config;
+    const { circuit: circuitOptions, requests } = this.#config;
     const circuit = new TemporalCircuit(circuitOptions);
     // While the bridge runs a refusal is waited out like an outage, behind the circuit.
     const refusals = new RefusalReporter(temporalService(this.#config.temporal), (why) =>
@@ -293,6 +302,7 @@ export class Bridge {
     });
     const inner = new WorkflowDelivery({
       port: temporal,
+      ...(requests === undefined ? {} : { budget: new CallBudget(requests) }),
       calls: new PersistentCalls({
         circuit,
         judge: new FaultJudge(),
@@ -322,7 +332,7 @@ export class Bridge {
         backlog.started();
       },
     });
-    return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#admission });
+    return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#rated });
   }
 }
 

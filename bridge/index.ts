@@ -165,7 +165,7 @@ export type { DoctorOptions } from './operate/doctor.js';
 export type { CheckName, Finding, FindingLevel } from './operate/doctor/finding.js';
 export type { SetupResult } from './operate/setup.js';
 export type { Outcome } from './delivery/outcomes.js';
-export type { HandlerCall } from '../activities/index.js';
+export { releaseCapacity, type HandlerCall } from '../activities/index.js';
 export type {
   QuarantineInput,
   QuarantineReason,

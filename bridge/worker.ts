@@ -16,6 +16,7 @@ import { KafkaBridgePlugin } from './plugin.js';
 import { checkRouteNames, functionNames, workflowNames } from './route-names.js';
 import { connectionOptions } from './temporal/sdk-temporal-port.js';
 import { delay } from './timing.js';
+import { WorkerCapacity } from './worker-report/worker-capacity.js';
 
 export interface BridgeWorkerOptions {
   readonly logger?: Logger;
@@ -88,16 +89,18 @@ export class BridgeWorker {
       this.#running = this.#worker.run();
     } else {
       const { connection, dataConverter = this.#config.temporal.dataConverter } = users;
+      const capacity = new WorkerCapacity(this.#config, { logger: this.#logger });
       this.#running = runOwnWorker(
         this.#config,
         {
+          capacity,
           ...(connection === undefined ? {} : { connection }),
           ...(dataConverter === undefined ? {} : { dataConverter }),
           activities: {},
           shutdownGraceTimeMs: this.#config.worker.shutdownGraceTimeMs,
         },
         { signal, onPolling },
-      );
+      ).finally(() => capacity.close());
     }
     this.#running.catch(() => undefined); // whoever awaits `finished` hears of it
     await Promise.race([polling, this.#running]);

@@ -12,7 +12,11 @@ export function shapingOf({
   return {
     rate:
       rate && Object.freeze({ perSecond: rate.perSecond, burst: rate.burst ?? Math.ceil(rate.perSecond) }),
-    demand: demand && Object.freeze(given<Required<DemandOptions>>(DEFAULTS.route.demand, demand)),
+    // What conflates needs a place where records wait.
+    demand:
+      demand || conflate
+        ? Object.freeze(given<Required<DemandOptions>>(DEFAULTS.route.demand, demand))
+        : undefined,
     conflate,
   };
 }

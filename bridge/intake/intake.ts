@@ -1,10 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import type { DeliveryObserver, Settlement } from '../delivery/delivery.js';
 import type { SourceRecord } from '../record.js';
+import { within } from '../timing.js';
 import { IntakeBuffer, type IntakeBufferLimits } from './intake-buffer.js';
 import type { MappedRecord } from './mapped-record.js';
 import { OffsetTracker } from './offset-tracker.js';
-import { PartitionLane, type LaneStages } from './partition-lane.js';
+import { KeyPriorities } from './key-priorities.js';
+import type { LaneStages } from './lane-stages.js';
+import { PartitionLane } from './partition-lane.js';
 import type {
   CommitEntry,
   PartitionLog,
@@ -41,7 +44,7 @@ export interface IntakeOptions {
   readonly maxPollRecords: () => number;
   readonly startFrom: 'beginning' | 'end';
   readonly onLostRange: 'continue' | 'hold';
-  readonly stages: Omit<LaneStages, 'observer'>;
+  readonly stages: Omit<LaneStages, 'observer' | 'keyPriorities'>;
   readonly events: IntakeEvents;
 }
 
@@ -76,6 +79,7 @@ export class Intake implements SourceListener {
   readonly #source: Pick<RecordSource, 'pause' | 'resume'>;
   readonly #buffer: IntakeBuffer<string>;
   readonly #owned = new Map<string, OwnedPartition>();
+  readonly #keyPriorities = new KeyPriorities();
   #epoch = 0;
   #taking = true;
   #takenInPoll = new Map<string, number>();
@@ -110,10 +114,17 @@ export class Intake implements SourceListener {
     return kept;
   }
 
-  placed(at: TopicPartition, committed: bigint | undefined, log: PartitionLog): bigint | undefined {
+  placed(
+    at: TopicPartition,
+    committed: bigint | undefined,
+    log: PartitionLog,
+    reach?: bigint,
+  ): bigint | undefined {
     const owned = this.#owned.get(keyOf(at));
     if (!owned) return undefined;
     owned.logEnd = log.end;
+    // Owners that did not say how far they reach may have had anything of what there is.
+    owned.lane.shaping.placed(committed ?? 0n, committed === undefined ? 0n : (reach ?? log.end));
     const { startFrom, onLostRange, events } = this.#options;
     if (committed === undefined) {
       const position = startFrom === 'end' ? log.end : log.start;
@@ -200,23 +211,38 @@ export class Intake implements SourceListener {
     this.#options.events.stopped(at, message);
   }
 
-  /** Takes nothing more; what waits stays not done, so that no commit passes it. Resolves when nothing runs. */
-  async drain(): Promise<void> {
+  /**
+   * Takes nothing more; what waits stays not done, so that no commit passes it. What the routes hold goes on for so long.
+   * Resolves when nothing runs.
+   */
+  async drain(finishMs = 0): Promise<void> {
     this.#taking = false;
     for (const owned of this.#owned.values()) {
       owned.paused = true;
-      owned.abort.abort();
+      owned.lane.stop();
     }
     this.#source.pause([...this.#owned.values()].map(({ topic, partition }) => ({ topic, partition })));
+    const holding = [...this.#owned.values()].filter(({ lane }) => !lane.shaping.isEmpty);
+    const emptied = Promise.all(holding.map(({ lane }) => lane.shaping.emptied())).then(() => undefined);
+    if (holding.length > 0 && finishMs > 0) await within(emptied, finishMs, () => undefined);
+    for (const owned of this.#owned.values()) owned.abort.abort();
     while (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
   /** What may be committed now. Nothing of a stopped partition: its positions are of another log. */
   commitEntries(): readonly CommitEntry[] {
     const entries: CommitEntry[] = [];
-    for (const { topic, partition, tracker, stopped } of this.#owned.values()) {
-      if (stopped === undefined && tracker.dirty)
-        entries.push({ topic, partition, position: tracker.committable! });
+    const { conflates } = this.#options.stages.shaping;
+    for (const { topic, partition, tracker, lane, stopped } of this.#owned.values()) {
+      const position = tracker.committable;
+      if (stopped !== undefined || position === undefined) continue;
+      if (tracker.dirty || lane.shaping.wantsCommit)
+        entries.push({
+          topic,
+          partition,
+          position,
+          ...(conflates ? { reach: lane.shaping.settleOn(position) } : {}),
+        });
     }
     return entries;
   }
@@ -224,7 +250,9 @@ export class Intake implements SourceListener {
   committed(entries: readonly CommitEntry[], epoch: number): void {
     for (const entry of entries) {
       const owned = this.#owned.get(keyOf(entry));
-      if (owned && owned.tracker.epoch <= epoch) owned.tracker.commitSucceeded(entry.position);
+      if (!owned || owned.tracker.epoch > epoch) continue;
+      owned.tracker.commitSucceeded(entry.position);
+      owned.lane.shaping.committed(entry.position, entry.reach ?? 0n);
     }
   }
 
@@ -282,6 +310,7 @@ export class Intake implements SourceListener {
     const tracker = new OffsetTracker(this.#epoch);
     const stages: LaneStages = {
       ...this.#options.stages,
+      keyPriorities: this.#keyPriorities,
       delivery: this.#counted(),
       observer: this.#observer(key, tracker),
     };
