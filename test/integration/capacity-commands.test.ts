@@ -40,11 +40,11 @@ test('a pause outlives a restart of bridge and worker, everything waits in Kafka
   await scene.produce(keys.map((key, n) => keyed(key, { n }, n % 2)));
   const first = scene.bridge('bridge', TALKS);
   await first.waitForOutput(/"gates":\["paused"\]/);
-  await first.kill();
   await worker.term();
-  const second = scene.bridge('bridge-2', TALKS);
   const newWorker = scene.worker('worker-2');
   await newWorker.waitForOutput('"polling"');
+  await first.kill();
+  const second = scene.bridge('bridge-2', TALKS);
   await second.waitForOutput(/"gates":\["paused"\]/);
   t.deepEqual(handledKeys(scene), []);
   t.is((await scene.executions()).length, 0);

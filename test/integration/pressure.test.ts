@@ -15,7 +15,7 @@ test('a machine under pressure takes less at a time, says why, and handles every
   const bridge = scene.bridge('bridge', TALKS);
   scene.worker();
   await bridge.waitForOutput(/under pressure: fewer records are taken at a time/);
-  await bridge.waitForOutput(/"pressure":\["memory"\],"pollRecords":10,"deferred":0/);
+  await bridge.waitForOutput(/"pressure":\["memory"[^\]]*\],"pollRecords":10,"deferred":0/);
   const keys = Array.from({ length: 100 }, (_, n) => `k${n}`);
   const low = (key: string, n: number) => {
     const message = keyed(key, { n }, n % 2);
@@ -35,7 +35,7 @@ test("with `low: 'wait'` low priority stays in Kafka under pressure, the rest go
   });
   const bridge = scene.bridge('bridge', TALKS);
   scene.worker();
-  await bridge.waitForOutput(/"pressure":\["memory"\]/);
+  await bridge.waitForOutput(/"pressure":\["memory"/);
   const record = (key: string, priority: string, partition: number) => {
     const message = keyed(key, {}, partition);
     return { ...message, headers: { ...message.headers, priority } };
