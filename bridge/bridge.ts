@@ -52,6 +52,7 @@ import { createLogger, type Logger } from './observe/logger.js';
 import { Observation } from './observe/observation.js';
 import type { Observed } from './observe/observed.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
+import { BridgePressure, type PressureState } from './pressure/bridge-pressure.js';
 import { Shaping } from './shaping/shaping.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
 import type { CapacityPort } from './temporal/capacity-port.js';
@@ -87,6 +88,7 @@ export interface BridgeStatus extends CapacityLoopState {
   readonly backlog: number;
   /** What keeps records from being started: `backlog`, `circuit`, `paused`. */
   readonly gates: readonly string[];
+  readonly pressure: PressureState;
 }
 
 const NO_LOOP: CapacityLoopState = { limit: undefined, circuit: undefined, lease: undefined, paused: [] };
@@ -108,6 +110,7 @@ export class Bridge {
   readonly #capacity: CapacityLoop | undefined;
   readonly #capacityPort: CapacityPort | undefined;
   readonly #backlog: BacklogGate;
+  readonly #pressure: BridgePressure;
   readonly #intake: Intake;
   readonly #committer: Committer;
   readonly #logWatch: LogWatch;
@@ -145,8 +148,17 @@ export class Bridge {
       backlog: () => this.#backlog,
       alerts,
     }));
-    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity));
+    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity, (reason) =>
+      this.#pressure.deferred(reason),
+    ));
     capacity?.serve(admission);
+    const pressure = (this.#pressure = new BridgePressure({
+      pressure: config.pressure,
+      maxPollRecords: config.maxPollRecords,
+      admission,
+      workers: () => capacity?.workersPressure ?? [],
+      logger,
+    }));
     const backlog = (this.#backlog = new BacklogGate({
       port: capacity === undefined ? temporal : recordsOnly(temporal, config.temporal.taskQueue),
       admission,
@@ -163,7 +175,7 @@ export class Bridge {
     const rated = (this.#rated = new RatedAdmission(admission, config.routes));
     const intake = (this.#intake = new Intake(source, {
       buffer: { ...config.buffer, minimumShare: config.maxPollRecords },
-      maxPollRecords: config.maxPollRecords,
+      maxPollRecords: () => pressure.pollRecords,
       startFrom: config.kafka.startFrom,
       onLostRange: config.kafka.onLostRange,
       stages: {
@@ -222,6 +234,7 @@ export class Bridge {
     if (!this.#rename) await checkSubscription(this.#config, this.#source, this.#phase, signal);
     await awaitTemporal(this.#config, this.#temporal, this.#phase, this.#logger, signal);
     if (signal.aborted) return;
+    this.#pressure.start();
     await this.#source.start(this.#intake, signal);
     if (signal.aborted) return;
     signal.addEventListener(
@@ -261,6 +274,7 @@ export class Bridge {
       inFlight: admission.inFlight,
       backlog: this.#backlog.backlog,
       gates: admission.holds,
+      pressure: this.#pressure.state(),
       ...(this.#capacity?.state() ?? NO_LOOP),
     };
   }
@@ -306,6 +320,7 @@ export class Bridge {
     await within(this.#intake.drain(left() * 0.5), left() * 0.7, () => undefined);
     const slotsBack = this.#capacity?.close(Math.min(SLOTS_BACK_MS, left() * 0.1));
     this.#stop.abort();
+    this.#pressure.close();
     await within(this.#committer.flush(), left() * 0.6, () => undefined);
     await Promise.all([this.#source.stop(left()), slotsBack]);
     await within(

@@ -126,6 +126,16 @@ export type { CheckStatus, HealthCheck, HealthReport } from './observe/health.js
 export type { BridgePhase } from './observe/phase.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
 export type { BridgeClient, BridgeClientOptions, ReplaySelector } from './operate/bridge-client.js';
+export type { CapacityLook, CapacitySilence, Decision, QueueLook } from './operate/capacity.js';
+export type {
+  BridgeView,
+  CapacitySettings,
+  CapacityView,
+  Decided,
+  LimitOptions,
+  WorkerView,
+} from '../workflows/capacity/contract.js';
+export type { PressureState } from './pressure/bridge-pressure.js';
 export type { DeadLetter, DeadLetterFilter, ReasonGroup } from './operate/dead-letters.js';
 export type { KafkaPlace, OffsetRange } from './intake/kafka-view.js';
 export type {

@@ -60,7 +60,7 @@ Examples:
 function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () => void {
   let last = '';
   return () => {
-    const { outcomes, buffered, inFlight, backlog, gates, partitions, holds } = bridge.status();
+    const { outcomes, buffered, inFlight, backlog, gates, pressure, partitions, holds } = bridge.status();
     const lag = partitions.reduce(
       (sum, { logEnd, committed }) => sum + Number(logEnd - (committed ?? logEnd)),
       0,
@@ -72,6 +72,9 @@ function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () =
       inFlight,
       backlog,
       gates,
+      pressure: pressure.reasons,
+      pollRecords: pressure.pollRecords,
+      deferred: pressure.deferred,
       held: holds.map((hold) => hold.scope),
     };
     const now = JSON.stringify(counts);

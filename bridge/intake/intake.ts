@@ -43,7 +43,8 @@ export interface IntakeEvents {
 
 export interface IntakeOptions {
   readonly buffer: IntakeBufferLimits;
-  readonly maxPollRecords: number;
+  /** Records taken from a partition at a time, as it is now. */
+  readonly maxPollRecords: () => number;
   readonly startFrom: 'beginning' | 'end';
   readonly onLostRange: 'continue' | 'hold';
   readonly stages: Omit<LaneStages, 'observer' | 'keyPriorities'>;
@@ -153,7 +154,7 @@ export class Intake implements SourceListener {
       return 'full';
     }
     const taken = this.#takenInPoll.get(key) ?? 0;
-    if (!this.#taking || taken >= this.#options.maxPollRecords) return 'full';
+    if (!this.#taking || taken >= this.#options.maxPollRecords()) return 'full';
     if (!this.#buffer.take(key, record.sizeBytes)) return 'full';
     this.#takenInPoll.set(key, taken + 1);
     owned.tracker.fetched(record.offset, record.timestampMs, this.#options.stages.delivery.commitOn);

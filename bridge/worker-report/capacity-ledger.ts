@@ -48,6 +48,11 @@ export class CapacityLedger {
     return this.#calls;
   }
 
+  /** Since the process began. */
+  get responses(): Sum {
+    return this.#responses;
+  }
+
   /** Numbers released that no report has told of yet. */
   get pending(): number {
     return this.#pending;

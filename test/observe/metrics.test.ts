@@ -22,7 +22,7 @@ const NOTHING: Observed = {
   partitions: [],
   holds: [],
   buffered: { records: 0, bytes: 0 },
-  admission: { limit: 1, inFlight: 0, waiting: 0, holds: [] },
+  admission: { limit: 1, inFlight: 0, waiting: 0, holds: [], floors: [] },
   backlog: 0,
   circuit: 'closed',
   lastFetchAt: 0,

@@ -124,8 +124,12 @@ export class Workers {
     return this.#living(nowMs).reduce((sum, { busy }) => sum + busy, 0);
   }
 
+  /** Of all together: that one has no slot free is nothing while another one has. */
   pressure(nowMs: number): string[] {
-    return [...new Set(this.#living(nowMs).flatMap(({ pressure }) => pressure))].sort();
+    const living = this.#living(nowMs);
+    const told = new Set(living.flatMap(({ pressure }) => pressure));
+    if (!living.every(({ pressure }) => pressure.includes('slots'))) told.delete('slots');
+    return [...told].sort();
   }
 
   /** Whether every worker that lives has told what it has in hand after this time. */
