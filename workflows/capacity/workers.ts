@@ -140,11 +140,15 @@ export class Workers {
     return living.length > 0 && living.every(told);
   }
 
-  /** Of a stream, what the living have in hand. */
-  inHand(stream: string, nowMs: number): NumberSet {
+  /**
+   * Of a stream, what workers have in hand. What a process had that fell silent, or ended amid its work, is run again
+   * elsewhere when its heartbeats are missed, which nobody tells us: so it counts for a slot's lease longer.
+   */
+  inHand(stream: string, slotLeaseMs: number, nowMs: number): NumberSet {
     const numbers = new NumberSet();
-    for (const { running } of this.#living(nowMs)) {
-      if (Object.hasOwn(running, stream)) numbers.addAll(NumberSet.from(running[stream]!));
+    for (const { running, at } of this.#workers.values()) {
+      if (nowMs - at < slotLeaseMs && Object.hasOwn(running, stream))
+        numbers.addAll(NumberSet.from(running[stream]!));
     }
     return numbers;
   }
