@@ -10,7 +10,8 @@ import { until } from '../test/helpers/until.js';
 import type { Feed, FeederSettings } from './feeder.js';
 import { PARTS, type Measured, type Part } from './figures.js';
 
-export type Way = 'naive' | 'ours' | 'ceiling';
+/** `off`: ours without the capacity loop, to see what the loop costs. */
+export type Way = 'naive' | 'ours' | 'off' | 'ceiling';
 
 export interface MeasureOptions {
   readonly stack: LocalStack;
@@ -29,10 +30,15 @@ const WARM_UP = 200;
  */
 export async function measure(way: Way, options: MeasureOptions): Promise<Measured> {
   const { stack, records } = options;
-  await using scene = await createScene({ stack, partitions: PARTITIONS });
+  await using scene = await createScene({
+    stack,
+    partitions: PARTITIONS,
+    ...(way === 'off' ? { config: `capacity: { limit: 'off' },` } : {}),
+  });
   const worker = scene.worker();
   await worker.waitForOutput(/"msg":"polling"/, 120_000);
-  await using feeder = way === 'ours' ? await bridgeOf(scene) : await feederOf(way, scene, options);
+  await using feeder =
+    way === 'ours' || way === 'off' ? await bridgeOf(scene) : await feederOf(way, scene, options);
   using calls = new EndedCalls(join(scene.project.dir, 'handlers.jsonl'));
 
   await feeder.feed(keys('warm', WARM_UP));

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: naive, ours and the ceiling, interleaved in one run, on one local stack. Speed is shown as ratios to
- * what ran beside it. `-- --rounds N --records N --json`.
+ * `npm run bench`: naive, ours with and without the capacity loop, and the ceiling, interleaved in one run, on one local
+ * stack. Speed is shown as ratios to what ran beside it. `-- --rounds N --records N --json`.
  */
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -22,7 +22,7 @@ const { values } = parseArgs({
 });
 const rounds = wholeNumber('rounds', values.rounds);
 const records = wholeNumber('records', values.records);
-const WAYS: readonly Way[] = ['naive', 'ours', 'ceiling'];
+const WAYS: readonly Way[] = ['naive', 'ours', 'off', 'ceiling'];
 const { maxConcurrentStarts, maxBacklog } = DEFAULTS;
 
 const progress = terminalProgress();
@@ -39,7 +39,7 @@ const temporal = {
 await registerSearchAttributes(temporal);
 const machine = await describeMachine();
 
-const results: Record<Way, Measured[]> = { naive: [], ours: [], ceiling: [] };
+const results: Record<Way, Measured[]> = { naive: [], ours: [], off: [], ceiling: [] };
 for (let round = 1; round <= rounds; round++) {
   // Another order in each round: what comes first or last has no advantage by it.
   for (const way of WAYS.map((_, index) => WAYS[(index + round) % WAYS.length]!)) {
@@ -58,7 +58,8 @@ function report(): void {
       results.ours.map((one, round) => one.recordsPerSecond / results[other][round]!.recordsPerSecond),
     );
   const byMedians = rows.ours.recordsPerSecond.median / rows.ceiling.recordsPerSecond.median;
-  const ratios = { ceiling: ratioTo('ceiling'), naive: ratioTo('naive') };
+  const ratios = { ceiling: ratioTo('ceiling'), naive: ratioTo('naive'), off: ratioTo('off') };
+  const loopByMedians = rows.ours.recordsPerSecond.median / rows.off.recordsPerSecond.median;
 
   const out = (line = '') => void process.stdout.write(`${line}\n`);
   const three = ({ min, median: middle, max }: Spread, digits: number) =>
@@ -68,7 +69,9 @@ function report(): void {
   for (const way of WAYS) out(`${`${way}: CPU ms a record`.padEnd(30)}${three(rows[way].cpuMsPerRecord, 1)}`);
   out(`${'ours / ceiling, each round'.padEnd(30)}${three(ratios.ceiling, 3)}`);
   out(`${'ours / naive, each round'.padEnd(30)}${three(ratios.naive, 3)}`);
-  out(`\nours / ceiling by medians: ${byMedians.toFixed(3)}`);
+  out(`${'ours / without the loop'.padEnd(30)}${three(ratios.off, 3)}`);
+  out(`\nours / without the loop by medians: ${loopByMedians.toFixed(3)}`);
+  out(`ours / ceiling by medians: ${byMedians.toFixed(3)}`);
   out(`\nCPU ms a record${PARTS.map((part) => part.padStart(10)).join('')}`);
   for (const way of WAYS)
     out(way.padEnd(15) + PARTS.map((part) => rows[way].cpuMsByPart[part].toFixed(2).padStart(10)).join(''));
@@ -83,6 +86,8 @@ function report(): void {
     ratioToCeiling: ratios.ceiling.median,
     ratioToCeilingByMedians: byMedians,
     ratioToNaive: ratios.naive.median,
+    ratioToWithoutLoop: ratios.off.median,
+    ratioToWithoutLoopByMedians: loopByMedians,
     ratios,
     settings: { maxConcurrentStarts, maxBacklog },
     machine,

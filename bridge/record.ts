@@ -21,6 +21,8 @@ export interface SourceRecord {
   readonly headers: RawHeaders;
   /** Bytes of key, value and headers: what the record weighs in the buffer's budget. */
   readonly sizeBytes: number;
+  /** Epoch milliseconds: when the bridge fetched it. */
+  readonly receivedAtMs?: number;
   /** Why the client could not read it (a codec that is missing, a batch that unpacks to too much): only its place is known. */
   readonly undecodable?: string;
 }

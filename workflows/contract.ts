@@ -168,7 +168,7 @@ export interface RecordMemo {
   readonly partition: number;
   readonly offset: string;
   readonly timestamp: number;
-  /** Epoch milliseconds: when the bridge took it. */
+  /** Epoch milliseconds: when the bridge fetched it. */
   readonly processedAt: number;
   /** Its right to be in work, where the capacity loop gave one: see capacity/contract.ts. */
   readonly slot?: string;

@@ -41,6 +41,7 @@ function copyOf(at: TopicPartition, message: KafkaMessage): SourceRecord {
     value,
     headers: unreadable === undefined ? headers : {},
     sizeBytes,
+    receivedAtMs: Date.now(),
     ...(unreadable === undefined ? {} : { undecodable: unreadable.toString() }),
   };
 }

@@ -66,10 +66,22 @@ test("a route's options go through, and its memo never covers the bridge's own f
   t.deepEqual(request.searchAttributes, [{ key, value: 'eu' }]);
 });
 
+test('what the bridge notes as its time is when it fetched the record', (t) => {
+  const record = deliverable({ source: { receivedAtMs: 7 } });
+  t.is(startRequestOf(record, SCOPE, NOW).memo['processedAt'], 7);
+});
+
 test("the record's priority is Temporal's, and the default is left out", (t) => {
   const of = (priority: 'high' | 'medium' | 'low') =>
     startRequestOf({ ...deliverable(), priority }, SCOPE, NOW).priority;
   t.deepEqual([of('high'), of('medium'), of('low')], [{ priorityKey: 1 }, undefined, { priorityKey: 5 }]);
+});
+
+test('a fairness key stands beside the priority, and alone', (t) => {
+  const of = (priority: 'high' | 'medium') =>
+    startRequestOf({ ...deliverable(), priority, fairnessKey: 'tenant-1' }, SCOPE, NOW).priority;
+  t.deepEqual(of('medium'), { fairnessKey: 'tenant-1' });
+  t.deepEqual(of('high'), { priorityKey: 1, fairnessKey: 'tenant-1' });
 });
 
 test('the key stands in its search attribute plain, hashed, or not at all', (t) => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
+import { CAPACITY_WORKFLOW } from '../../workflows/capacity/contract.js';
 import { committedOffsets, createTopic, logEnds, produce, type TestMessage } from '../helpers/kafka.js';
 import { writeProject, type Project } from '../helpers/project.js';
 import { testStack, unique, type TestStack } from '../helpers/stack.js';
@@ -52,7 +53,7 @@ export interface Scene extends AsyncDisposable {
   handled(): HandlersRecord;
   /** Until the group has committed the end of every partition's log. */
   committedToEnd(timeoutMs?: number): Promise<void>;
-  /** Executions on the scene's task queues. */
+  /** Executions on the scene's task queues, but for the capacity workflow. */
   executions(query?: string): ReturnType<typeof listExecutions>;
 }
 
@@ -197,7 +198,7 @@ async function openScene(options: SceneOptions, leave: () => void): Promise<Scen
     executions: (query) =>
       listExecutions(
         client,
-        `(TaskQueue = "${taskQueue}" OR TaskQueue = "${taskQueue}-ktb")${query === undefined ? '' : ` AND ${query}`}`,
+        `(TaskQueue = "${taskQueue}" OR TaskQueue = "${taskQueue}-ktb") AND WorkflowType != "${CAPACITY_WORKFLOW}"${query === undefined ? '' : ` AND ${query}`}`,
       ),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(processes.filter((one) => one.running).map((one) => one.kill()));

@@ -1,13 +1,15 @@
 /**
  * `npm run soak`: what `npm test` runs small, at full size. One JSON line for each case on stdout, and one for all at
- * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle,replay,deploy`,
- * `--scale 0.1`, `--match TEXT` for cases whose name has it.
+ * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle,replay,deploy,limit,
+ * flood`, `--scale 0.1`, `--match TEXT` for cases whose name has it.
  */
 import { parseArgs } from 'node:util';
 import { startLocalStack, type LocalStack } from '../../bridge/local-stack/local-stack.js';
 import { terminalProgress } from '../../bridge/observe/progress.js';
 import { messageOf } from '../../bridge/errors.js';
+import { flood, quantile } from './scenarios/flood.js';
 import { idleCpu } from './scenarios/idle.js';
+import { limitUnderKills } from './scenarios/limit-under-kills.js';
 import { memoryUnderBacklog } from './scenarios/memory.js';
 import { once } from './scenarios/once.js';
 import { outage, type OutageOptions } from './scenarios/outage.js';
@@ -17,7 +19,7 @@ import { rollingDeploy } from './scenarios/rolling-deploy.js';
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    only: { type: 'string', default: 'once,outages,memory,idle,replay,deploy' },
+    only: { type: 'string', default: 'once,outages,memory,idle,replay,deploy,limit,flood' },
     scale: { type: 'string', default: '1' },
     match: { type: 'string', default: '' },
   },
@@ -149,6 +151,42 @@ if (only.has('deploy')) {
     const { verdict, drainedInOrder, slowestBackMs } = report;
     const once = verdict.ok && verdict.repeatedCalls === 0;
     return { ok: once && drainedInOrder && slowestBackMs <= 30_000, report };
+  });
+}
+
+if (only.has('limit')) {
+  await run(`limit: two bridges, two workers, kills of each, seed ${seed}`, async (stack) => {
+    const report = await limitUnderKills({
+      stack,
+      seed,
+      records: sized(4_000),
+      limit: 40,
+      bridgeKills: sized(8),
+      workerKills: sized(8),
+      killEveryMs: [5_000, 15_000],
+      timeoutMs: 1_800_000,
+      log: (line) => process.stderr.write(`${line}\n`),
+    });
+    const most = Math.max(report.mostByTemporal, report.mostByHandlers);
+    return { ok: report.verdict.ok && most <= report.limit * 1.1, report };
+  });
+}
+
+if (only.has('flood')) {
+  await run('flood: low priority at ten times what the workers take, and a little of high', async (stack) => {
+    const report = await flood({
+      stack,
+      lowPerSecond: 200,
+      slots: 1,
+      seconds: sized(300),
+      timeoutMs: 600_000,
+    });
+    const p99 = { own: quantile(report.own, 0.99), mixed: quantile(report.mixed, 0.99) };
+    const { lowHandled, lowSent, own } = report;
+    return {
+      ok: p99.own <= 1_000 && p99.mixed <= 1_000,
+      report: { lowHandled, lowSent, high: own.length * 2, p99Ms: p99 },
+    };
   });
 }
 

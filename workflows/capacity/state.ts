@@ -190,7 +190,7 @@ export class CapacityState {
   #reclaim(now: number): void {
     const { emptyAt } = this.#is;
     if (emptyAt === null || !this.#workers.toldSince(emptyAt, now)) return;
-    const inHand = (stream: string) => this.#workers.inHand(stream, now);
+    const inHand = (stream: string) => this.#workers.inHand(stream, this.#governor.options.slotLeaseMs, now);
     this.#slots.reclaim(inHand, this.#governor.options.slotLeaseMs, emptyAt);
     this.#is = { ...this.#is, emptyAt: null };
   }

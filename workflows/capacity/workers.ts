@@ -124,8 +124,12 @@ export class Workers {
     return this.#living(nowMs).reduce((sum, { busy }) => sum + busy, 0);
   }
 
+  /** Of all together: that one has no slot free is nothing while another one has. */
   pressure(nowMs: number): string[] {
-    return [...new Set(this.#living(nowMs).flatMap(({ pressure }) => pressure))].sort();
+    const living = this.#living(nowMs);
+    const told = new Set(living.flatMap(({ pressure }) => pressure));
+    if (!living.every(({ pressure }) => pressure.includes('slots'))) told.delete('slots');
+    return [...told].sort();
   }
 
   /** Whether every worker that lives has told what it has in hand after this time. */
@@ -136,11 +140,15 @@ export class Workers {
     return living.length > 0 && living.every(told);
   }
 
-  /** Of a stream, what the living have in hand. */
-  inHand(stream: string, nowMs: number): NumberSet {
+  /**
+   * Of a stream, what workers have in hand. What a process had that fell silent, or ended amid its work, is run again
+   * elsewhere when its heartbeats are missed, which nobody tells us: so it counts for a slot's lease longer.
+   */
+  inHand(stream: string, slotLeaseMs: number, nowMs: number): NumberSet {
     const numbers = new NumberSet();
-    for (const { running } of this.#living(nowMs)) {
-      if (Object.hasOwn(running, stream)) numbers.addAll(NumberSet.from(running[stream]!));
+    for (const { running, at } of this.#workers.values()) {
+      if (nowMs - at < slotLeaseMs && Object.hasOwn(running, stream))
+        numbers.addAll(NumberSet.from(running[stream]!));
     }
     return numbers;
   }
