@@ -12,7 +12,7 @@ import type {
 } from './contract.js';
 import { NumberSet } from './numbers.js';
 
-export const MOST = 2 ** 40;
+const MOST = 2 ** 40;
 const DAY_MS = 86_400_000;
 /** Limits, caps and demands: more than any set of workers takes. */
 const MOST_RECORDS = 100_000;
@@ -21,7 +21,7 @@ const MOST_RANGES_TEXT = 20_000;
 const MOST_PAUSES = 500;
 const ID = /^[\w.-]{1,60}$/;
 
-export function isCount(value: unknown, most = MOST): value is number {
+function isCount(value: unknown, most = MOST): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
 }
 

@@ -99,7 +99,7 @@ export class Governor {
     const excused = situation.excused || cut;
     const { inWork, responses } = situation;
     const before = this.circuit;
-    const circuit = turned(this.#is.circuit, { inFlight: inWork, limit, excused, responses }, at.now);
+    const circuit = turned(this.#is.circuit, { inFlight: inWork, limit, gone, excused, responses }, at.now);
     this.#is = { ...this.#is, circuit };
     if (circuit.name !== 'open' || before === 'open') return;
     this.#is = { ...this.#is, limit: fallen(this.#is.limit, this.options, at.now) };

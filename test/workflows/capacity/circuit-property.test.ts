@@ -17,7 +17,7 @@ test('cuts alone never open the circuit, however fast the limit falls and slowly
       for (const [index, { cut, done }] of list.entries()) {
         const after = Math.max(10, limit - cut);
         inFlight = Math.max(0, inFlight - done);
-        const moment = { inFlight, limit: after, excused: after < limit, responses: 0 };
+        const moment = { inFlight, limit: after, gone: false, excused: after < limit, responses: 0 };
         circuit = turned(circuit, moment, index * 1_000);
         limit = after;
         if (circuit.name !== 'closed') throw new Error(`${circuit.name} at ${inFlight} of ${limit}`);
@@ -38,7 +38,7 @@ test('what comes on top opens it, also after a cut, and in time it closes again'
         if (circuit.name !== name) throw new Error(`${circuit.name}, not ${name}: ${when}`);
       };
       const turn = (excused: boolean, responses: number) => {
-        circuit = turned(circuit, { inFlight, limit, excused, responses }, now);
+        circuit = turned(circuit, { inFlight, limit, gone: false, excused, responses }, now);
       };
       for (const { cut, done } of list) {
         const after = Math.max(10, limit - cut);

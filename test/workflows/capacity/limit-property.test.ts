@@ -35,7 +35,7 @@ test('the limit keeps its bounds and its pace, and moves for its reasons only', 
   const options = fc.constantFrom<LimitOptions['limit']>('aimd', 'gradient', 'fixed');
   fc.assert(
     fc.property(options, moments, (limit, list) => {
-      const own = { ...OPTIONS, limit };
+      const own = { ...OPTIONS, limit, initial: 30, maximum: 50 };
       let state: LimitState = UNMOVED;
       let [now, changedAt, fresh, cut] = [0, -Infinity, 0, false];
       for (const moment of list) {

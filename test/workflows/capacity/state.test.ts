@@ -218,6 +218,19 @@ test('workers that die with much in work open the circuit, and it recovers alone
   t.is(scene.view.circuit, 'closed');
 });
 
+test('workers that die while the limit is being cut open the circuit all the same', (t) => {
+  const scene = working();
+  scene.lease('bridge01', { demand: 100 });
+  scene.lease('bridge01', { next: 100, upTo: 100 });
+  const slow = (count: number) => ({ count, sumMs: count * 2_000 });
+  scene.now += 1_000;
+  scene.report({ responses: slow(50), waits: slow(50), running: { 'bridge01.0': '0-99' } });
+  t.is(scene.view.limit, 90);
+  t.is(scene.view.circuit, 'closed');
+  scene.pass(20, () => scene.lease('bridge01', { next: 100, upTo: 100, demand: 5 }));
+  t.is(scene.view.circuit, 'open');
+});
+
 test("somebody else's flood opens the circuit, an operator's cut does not", (t) => {
   const scene = working();
   scene.lease('bridge01', { demand: 100 });
