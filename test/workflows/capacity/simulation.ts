@@ -76,8 +76,8 @@ export type Step =
   | { readonly do: 'report'; readonly which: number; readonly lost: boolean }
   | { readonly do: 'deliver'; readonly which: number; readonly twice: boolean }
   | { readonly do: 'lose'; readonly which: number }
-  /** Two seconds in which all goes as it should and nothing is finished, but for one bridge that is silent. */
-  | { readonly do: 'round'; readonly which: number }
+  /** Some times two seconds in which all goes well and nothing is finished, but for one bridge that is silent. */
+  | { readonly do: 'rounds'; readonly which: number; readonly count: number }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'jump'; readonly ms: number }
   | {
@@ -99,7 +99,14 @@ export function steps(terminates: boolean): fc.Arbitrary<readonly Step[]> {
       { weight: 3, arbitrary: fc.record({ ...arrive, high: fc.boolean() }) },
       { weight: 14, arbitrary: plain('ask', 'use', 'use', 'take', 'take', 'finish') },
       { weight: 1, arbitrary: plain('giveUp') },
-      { weight: 6, arbitrary: fc.record({ do: fc.constant('round' as const), which: nat }) },
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          do: fc.constant('rounds' as const),
+          which: nat,
+          count: fc.integer({ min: 1, max: 7 }),
+        }),
+      },
       {
         weight: 4,
         arbitrary: fc.record({ do: fc.constant('report' as const), which: nat, lost: fc.boolean() }),
@@ -213,9 +220,12 @@ export class World {
         if (message && !('report' in message)) this.messages = this.messages.filter((one) => one !== message);
         return;
       }
-      case 'round':
-        this.#round(step.which % (bridges.length + 1));
-        return this.#pass(2_000);
+      case 'rounds':
+        for (let round = 0; round < step.count; round++) {
+          this.#round(step.which % (bridges.length + 1));
+          this.#pass(2_000);
+        }
+        return;
       case 'wait':
         return this.#pass(step.ms);
       case 'jump':
