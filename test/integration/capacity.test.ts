@@ -215,7 +215,7 @@ export async function other(event, record) { return handle(event, record); }
     const bridges = [scene.bridge('bridge-a'), scene.bridge('bridge-b')];
     await scene.produce(Array.from({ length: 8 }, (_, n) => keyed(`first${n}`, {}, n)));
     await own.completed(8);
-    await until(() => startedBy(bridges), { what: 'both to work', accept: (all) => all.every((n) => n > 0) });
+    for (const bridge of bridges) await bridge.waitForOutput('partitions were assigned');
     const begun = Date.now();
     // Partitions of their own: in one partition a record waits behind those before it.
     const capped = Array.from({ length: 24 }, (_, n) => ({
