@@ -122,6 +122,7 @@ export type {
 export { kafkaBridge, type KafkaBridgeOptions, type KafkaBridgePlugin } from './plugin.js';
 export { BridgeError, type BridgeErrorCode } from './errors.js';
 export type { Bridge, BridgeOptions, BridgeStatus } from './bridge.js';
+export type { CheckStatus, HealthCheck, HealthReport } from './observe/health.js';
 export type { BridgePhase } from './observe/phase.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
 export type { BridgeClient, BridgeClientOptions, ReplaySelector } from './operate/bridge-client.js';

@@ -24,7 +24,7 @@ const { ktbCapacity } = proxySinks<CapacitySinks>();
  * The server may refuse the task that ends a run (a signal came meanwhile): then the slot was released a task too early.
  */
 export class CapacityTeller implements WorkflowInternalsInterceptor, WorkflowOutboundCallsInterceptor {
-  /** Undefined until it is asked for: the memo is there from the run's first activation on. `null`: there is none. */
+  /** Undefined until it is asked for: the memo is there from the run's first job on. `null`: there is none. */
   #known: string | null | undefined;
   readonly #underWay = new UnderWay();
   /** Whether the workflow itself is the record's handler, and not an activity of it, which is timed by itself. */
@@ -39,7 +39,7 @@ export class CapacityTeller implements WorkflowInternalsInterceptor, WorkflowOut
   activate(input: ActivateInput, next: Next<WorkflowInternalsInterceptor, 'activate'>): void {
     const slot = this.#slot;
     if (slot !== null) {
-      // Before they are run: the SDK takes the first job out of the list.
+      // Before the SDK does: it takes the run's first job out of the list.
       for (const job of input.activation.jobs ?? []) {
         if (job.initializeWorkflow) this.#begin(slot);
         this.#underWay.got(job);

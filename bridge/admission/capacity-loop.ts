@@ -156,11 +156,11 @@ export class CapacityLoop implements SlotLending, SlotSource {
   }
 }
 
-export function routeClass(name: string, routeId: string): string {
+function routeClass(name: string, routeId: string): string {
   return `route:${name}/${routeId}`;
 }
 
-export function typeClass(workflowType: string): string {
+function typeClass(workflowType: string): string {
   return `type:${workflowType}`;
 }
 

@@ -4,6 +4,7 @@ import { bridgeCommand } from './bridge-command.js';
 import { completionCommand } from './completion-command.js';
 import { devCommand } from './dev-command.js';
 import { failedCommand } from './failed-command.js';
+import { healthCommand } from './health-command.js';
 import { quarantineCommand } from './quarantine-command.js';
 import { replayCommand } from './replay-command.js';
 import { reprocessCommand } from './reprocess-command.js';
@@ -38,6 +39,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     devCommand(),
     setupCommand(),
     doctorCommand(),
+    healthCommand(),
     statusCommand(),
     failedCommand(),
     replayCommand(),

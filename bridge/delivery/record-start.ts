@@ -80,7 +80,18 @@ export function startRequestOf(
     ...timeoutsOf(options),
     ...(target.kind === 'workflow' && target.retry !== undefined ? { retry: target.retry } : {}),
     ...(isDelayed(record, nowMs) ? { startDelayMs: record.notBeforeMs! - nowMs } : {}),
-    ...(record.priority === 'medium' ? {} : { priority: { priorityKey: TASK_PRIORITY[record.priority] } }),
+    ...taskPriorityOf(record),
+  };
+}
+
+/** What says nothing is left out. */
+function taskPriorityOf({ priority, fairnessKey }: DeliverableRecord): Pick<StartRequest, 'priority'> {
+  if (priority === 'medium' && fairnessKey === undefined) return {};
+  return {
+    priority: {
+      ...(priority === 'medium' ? {} : { priorityKey: TASK_PRIORITY[priority] }),
+      ...(fairnessKey === undefined ? {} : { fairnessKey }),
+    },
   };
 }
 
@@ -104,7 +115,7 @@ function valueHashOf(record: DeliverableRecord, scope: StartScope): string {
  * @throws TemporalFault
  */
 export async function startRecord(
-  port: TemporalPort,
+  port: Pick<TemporalPort, 'start' | 'describe'>,
   record: DeliverableRecord,
   scope: StartScope,
   nowMs: number,
@@ -140,7 +151,7 @@ export async function startRecord(
 
 /** The ID's holder was not started by a request of ours: a Reset made it, or somebody else. Its memo tells. */
 async function askMemo(
-  port: TemporalPort,
+  port: Pick<TemporalPort, 'describe'>,
   record: DeliverableRecord,
   scope: StartScope,
   workflowId: string,

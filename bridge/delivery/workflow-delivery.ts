@@ -1,18 +1,23 @@
+import type { CallBudget } from '../admission/call-budget.js';
 import type { HoldScope, RouteHolds } from '../admission/route-holds.js';
 import type { Permit, ReleaseReason } from '../admission/admission.js';
 import type { DeliverableRecord, MappedRecord, PoisonRecord } from '../intake/mapped-record.js';
+import type { Priority } from '../config/types.js';
 import type { QuarantineReason } from '../../workflows/contract.js';
 import { coordinatesText, recordWorkflowId } from '../temporal/ids.js';
-import { TemporalFault, type TemporalPort } from '../temporal/temporal-port.js';
+import { TemporalFault } from '../temporal/temporal-port.js';
 import type { Delivery, DeliveryObserver, Settlement } from './delivery.js';
 import { delay } from '../timing.js';
 import { ByteGate } from './byte-gate.js';
+import { paidCalls, type RecordCalls } from './paid-calls.js';
 import { Interrupted, type PersistentCalls } from './persistent-calls.js';
 import { quarantineRequestOf, type QuarantineCase } from './quarantine-start.js';
 import { isDelayed, startRecord, type RecordStart, type StartScope } from './record-start.js';
 
 export interface WorkflowDeliveryOptions {
-  readonly port: TemporalPort;
+  readonly port: RecordCalls;
+  /** What calls may be made. @default any */
+  readonly budget?: Pick<CallBudget, 'spend'>;
   readonly calls: PersistentCalls;
   readonly holds: Pick<RouteHolds, 'mayQuarantine' | 'passed'>;
   readonly scope: StartScope;
@@ -112,7 +117,7 @@ export class WorkflowDelivery implements Delivery {
           routeId: record.route.id,
         };
         if (!asked && !this.#options.holds.mayQuarantine(scopeOf(record), reason)) return undefined;
-        const begun = await this.#tryQuarantine(it, signal);
+        const begun = await this.#tryQuarantine(it, record.priority, signal);
         if (!(begun instanceof TemporalFault))
           return { outcome: 'quarantined', ...begun, message: start.message };
         // Even its quarantine finds no way: it is not this record alone, so it is tried again as it is.
@@ -138,8 +143,9 @@ export class WorkflowDelivery implements Delivery {
     slot: Slot,
     signal: AbortSignal,
   ): Promise<RecordStart | TemporalFault> {
-    const { port, calls, scope } = this.#options;
+    const { port: free, budget, calls, scope } = this.#options;
     const id = coordinatesText(record.source);
+    const port = await paidCalls(free, budget, record.priority, signal);
     const call = () => {
       const now = this.#now();
       // Whatever comes of the call: until it has said no, an execution may have begun with it.
@@ -163,8 +169,9 @@ export class WorkflowDelivery implements Delivery {
   ): Promise<Settlement | undefined> {
     if (!this.#options.holds.mayQuarantine(scopeOf(record), reason)) return undefined;
     const it: QuarantineCase = { source: record.source, reason, message, routeId: record.route?.id };
+    const priority = record.kind === 'deliver' ? record.priority : 'medium';
     for (;;) {
-      const begun = await this.#tryQuarantine(it, signal);
+      const begun = await this.#tryQuarantine(it, priority, signal);
       if (!(begun instanceof TemporalFault)) return { outcome, ...begun, message };
       await this.#waitAfter(begun, signal);
     }
@@ -173,9 +180,11 @@ export class WorkflowDelivery implements Delivery {
   /** @throws Interrupted */
   async #tryQuarantine(
     it: QuarantineCase,
+    priority: Priority,
     signal: AbortSignal,
   ): Promise<{ workflowId: string; runId: string | undefined } | TemporalFault> {
-    const { port, calls, scope, keptUntil, onStarted } = this.#options;
+    const { port: free, budget, calls, scope, keptUntil, onStarted } = this.#options;
+    const port = await paidCalls(free, budget, priority, signal);
     const id = `quarantine ${coordinatesText(it.source)}`;
     const until = () => keptUntil(it.source.topic, it.source.timestampMs).catch(() => undefined);
     // Bytes that could not even be read stay in Kafka only.

@@ -32,10 +32,15 @@ export interface SdkCapacityPortOptions {
 }
 
 /**
- * What an update is told that meets a run in the moment in which it continues as new: "Update-with-Start could not be
- * executed", or that the run has ended. The next one takes it.
+ * What an update is told that meets a run while it continues as new, for up to a second or so: its task failed, since something else
+ * came in (FAILED_PRECONDITION), the workflow "is closing" (RESOURCE_EXHAUSTED), or has closed. The next run takes it.
  */
-const BETWEEN_RUNS: ReadonlySet<string> = new Set(['FAILED_PRECONDITION', 'ABORTED', 'NOT_FOUND']);
+const BETWEEN_RUNS: ReadonlySet<string> = new Set([
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'NOT_FOUND',
+  'RESOURCE_EXHAUSTED',
+]);
 const FIRST_WAIT_MS = 20;
 
 /** The port against a real server. The connection is lazy: it may be made while the server is away. */

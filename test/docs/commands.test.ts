@@ -65,6 +65,8 @@ for (const [heading, of, path, name, more] of [
   ['JSON of ktb status', undefined, 'operate/record-status.ts', 'RecordStatus', []],
   ['JSON of ktb status', 'pendingActivities[]', 'temporal/operator-port.ts', 'PendingActivity', []],
   ['JSON of ktb status', 'kafka', 'intake/kafka-view.ts', 'KafkaPlace', []],
+  ['JSON of ktb health', undefined, 'observe/health.ts', 'HealthReport', []],
+  ['JSON of ktb health', 'checks[]', 'observe/health.ts', 'HealthCheck', []],
   ['JSON of ktb failed', undefined, 'operate/dead-letters.ts', 'DeadLetter', []],
   ['JSON of ktb failed --by reason', undefined, 'operate/dead-letters.ts', 'ReasonGroup', []],
   ['JSON of ktb quarantine list', undefined, 'operate/quarantine.ts', 'QuarantinedRecord', []],
