@@ -121,12 +121,13 @@ export class PartitionLane {
       return this.#blocks(priority, undefined, stepAside);
     }
     const stage = mapped.kind === 'deliver' ? this.#shaping.stageOf(mapped) : undefined;
-    if (!this.#queue.goes(entry, stage ? `stage ${stage.routeId}` : priority)) return;
     if (stage === undefined || mapped.kind !== 'deliver') {
+      if (!this.#queue.goes(entry, priority)) return;
       stepAside();
       return this.#handOver.send(mapped, priority, this.#observer);
     }
-    while (!stage.take(mapped)) {
+    while (this.#queue.goes(entry, `stage ${stage.routeId}`) && !stage.take(mapped)) {
+      this.#queue.hesitates(entry);
       this.#blocks(priority, stage.full, stepAside);
       await stage.asked(mapped, this.#taking.signal);
       this.#blocks(priority, undefined, stepAside);
