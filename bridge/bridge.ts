@@ -46,9 +46,13 @@ import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
 import type { RecordSource } from './intake/record-source.js';
 import { collectDeadBuffers } from './observe/garbage.js';
+import type { HealthReport } from './observe/health.js';
 import { intakeLog } from './observe/intake-log.js';
 import { createLogger, type Logger } from './observe/logger.js';
+import { Observation } from './observe/observation.js';
+import type { Observed } from './observe/observed.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
+import { BridgePressure, type PressureState } from './pressure/bridge-pressure.js';
 import { Shaping } from './shaping/shaping.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
 import type { CapacityPort } from './temporal/capacity-port.js';
@@ -84,6 +88,7 @@ export interface BridgeStatus extends CapacityLoopState {
   readonly backlog: number;
   /** What keeps records from being started: `backlog`, `circuit`, `paused`. */
   readonly gates: readonly string[];
+  readonly pressure: PressureState;
 }
 
 const NO_LOOP: CapacityLoopState = { limit: undefined, circuit: undefined, lease: undefined, paused: [] };
@@ -105,6 +110,7 @@ export class Bridge {
   readonly #capacity: CapacityLoop | undefined;
   readonly #capacityPort: CapacityPort | undefined;
   readonly #backlog: BacklogGate;
+  readonly #pressure: BridgePressure;
   readonly #intake: Intake;
   readonly #committer: Committer;
   readonly #logWatch: LogWatch;
@@ -112,6 +118,8 @@ export class Bridge {
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #phase: Phase;
+  readonly #observation: Observation;
+  #circuit: TemporalCircuit | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(config: ResolvedConfig, options: BridgeOptions = {}) {
@@ -119,22 +127,39 @@ export class Bridge {
     this.#rename = options.rename ?? false;
     const logger = (this.#logger =
       options.logger ?? createLogger({ name: 'bridge', level: config.logLevel }));
-    const phase = (this.#phase = new Phase(logger));
+    const observation = (this.#observation = new Observation(config, logger, () => this.#observed()));
+    const { alerts, metrics } = observation;
+    const phase = (this.#phase = new Phase(logger, (message) =>
+      alerts.raise({ kind: 'connection', message }),
+    ));
     const source = (this.#source = options.ports?.source ?? kafkaSource(config, logger));
-    const temporal = (this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal));
+    const temporal = (this.#temporal = observation.temporal(
+      options.ports?.temporal ?? new SdkTemporalPort(config.temporal),
+    ));
     const holds = (this.#holds = new RouteHolds({
       quarantineLimit: config.quarantineLimit,
       foreignLimit: config.foreignLimit,
       idPrefix: config.idPrefix,
-      onHold: (hold) => logger.error({ alert: hold.reason, ...hold.scope }, hold.message),
+      onHold: (hold) => observation.held(hold),
     }));
-    const port = (this.#capacityPort = options.ports?.capacity ?? capacityPort(config, temporal));
+    const port = (this.#capacityPort = observation.capacity(capacityPort(config, options.ports)));
     const capacity = (this.#capacity = createCapacityLoop(config, port, logger, {
       holds,
       backlog: () => this.#backlog,
+      alerts,
     }));
-    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity));
+    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity, (reason) =>
+      this.#pressure.deferred(reason),
+    ));
     capacity?.serve(admission);
+    const pressure = (this.#pressure = new BridgePressure({
+      pressure: config.pressure,
+      maxPollRecords: config.maxPollRecords,
+      admission,
+      workers: () => capacity?.workersPressure ?? [],
+      onDeferred: () => metrics.deferred('pressure'),
+      logger,
+    }));
     const backlog = (this.#backlog = new BacklogGate({
       port: capacity === undefined ? temporal : recordsOnly(temporal, config.temporal.taskQueue),
       admission,
@@ -151,7 +176,7 @@ export class Bridge {
     const rated = (this.#rated = new RatedAdmission(admission, config.routes));
     const intake = (this.#intake = new Intake(source, {
       buffer: { ...config.buffer, minimumShare: config.maxPollRecords },
-      maxPollRecords: config.maxPollRecords,
+      maxPollRecords: () => pressure.pollRecords,
       startFrom: config.kafka.startFrom,
       onLostRange: config.kafka.onLostRange,
       stages: {
@@ -167,14 +192,16 @@ export class Bridge {
             { topic, partition, offset: offset.toString(), reason: messageOf(error) },
             `the record ${message}`,
           ),
+        onDeferred: (why) => metrics.deferred(why),
       },
-      events: intakeLog(config, logger, phase, this.#outcomes),
+      events: observation.events(intakeLog(config, logger, phase, this.#outcomes)),
     }));
     this.#committer = new Committer({
       source,
       intake,
       intervalMs: config.kafka.commitIntervalMs,
-      onCommit: (result, _seconds, why) => {
+      onCommit: (result, seconds, why) => {
+        metrics.committed(result, seconds);
         if (result === 'failure')
           logger.debug({ reason: why }, 'a commit was refused; the next one brings it along');
       },
@@ -183,7 +210,8 @@ export class Bridge {
       source,
       intake,
       watchdogMs: config.watchdogMs,
-      onStuck: (partitions, message) => logger.error({ alert: 'watchdog', partitions }, message),
+      onStuck: (_partitions, message) => alerts.raise({ kind: 'watchdog', message }),
+      onLook: () => observation.kafkaAnswered(),
       onRefused: (why) => phase.waits('Kafka', config.kafka.brokers.join(','), why, true),
       onAnswer: () => {
         if (phase.now !== 'waiting') return;
@@ -200,12 +228,14 @@ export class Bridge {
    */
   async start(): Promise<void> {
     const { signal } = this.#stop;
+    await this.#observation.listen();
     for (const warning of overlappingRoutes(this.#config.routes)) this.#logger.warn(warning);
     const { brokers } = this.#config.kafka;
     await this.#source.open(signal, (why) => this.#phase.waits('Kafka', brokers.join(','), why));
     if (!this.#rename) await checkSubscription(this.#config, this.#source, this.#phase, signal);
     await awaitTemporal(this.#config, this.#temporal, this.#phase, this.#logger, signal);
     if (signal.aborted) return;
+    this.#pressure.start();
     await this.#source.start(this.#intake, signal);
     if (signal.aborted) return;
     signal.addEventListener(
@@ -213,7 +243,12 @@ export class Bridge {
       collectDeadBuffers(() => this.#intake.buffered.bytes),
       { once: true },
     );
-    this.#loops.push(this.#committer.run(signal), this.#backlog.run(signal), this.#logWatch.run(signal));
+    this.#loops.push(
+      this.#committer.run(signal),
+      this.#backlog.run(signal),
+      this.#logWatch.run(signal),
+      this.#observation.run(this.#source, this.#temporal, signal),
+    );
     if (this.#capacity) this.#loops.push(this.#capacity.run());
   }
 
@@ -240,7 +275,39 @@ export class Bridge {
       inFlight: admission.inFlight,
       backlog: this.#backlog.backlog,
       gates: admission.holds,
+      pressure: this.#pressure.state(),
       ...(this.#capacity?.state() ?? NO_LOOP),
+    };
+  }
+
+  /** Where probes and metrics are served, if they are. */
+  get url(): string | undefined {
+    return this.#observation.url;
+  }
+
+  /** Every metric, in Prometheus' text format. */
+  metrics(): Promise<string> {
+    return this.#observation.text();
+  }
+
+  /** What `/readyz` says, for a server of one's own. */
+  readiness(): HealthReport {
+    return this.#observation.ready();
+  }
+
+  #observed(): Observed {
+    return {
+      phase: this.#phase.now,
+      phaseSince: this.#phase.since,
+      reason: this.#phase.reason,
+      partitions: this.#intake.partitions,
+      holds: this.#holds.all,
+      buffered: this.#intake.buffered,
+      admission: this.#admission.state(),
+      backlog: this.#backlog.backlog,
+      circuit: this.#circuit?.state ?? 'closed',
+      capacity: this.#capacity?.state(),
+      lastFetchAt: this.#source.lastFetchAt,
     };
   }
 
@@ -254,6 +321,7 @@ export class Bridge {
     await within(this.#intake.drain(left() * 0.5), left() * 0.7, () => undefined);
     const slotsBack = this.#capacity?.close(Math.min(SLOTS_BACK_MS, left() * 0.1));
     this.#stop.abort();
+    this.#pressure.close();
     await within(this.#committer.flush(), left() * 0.6, () => undefined);
     await Promise.all([this.#source.stop(left()), slotsBack]);
     await within(
@@ -264,12 +332,14 @@ export class Bridge {
       () => undefined,
     );
     this.#phase.ends('stopped');
+    await this.#observation.close(left());
     this.#logger.info({ outcomes: this.#outcomes }, 'stopped');
   }
 
   #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): Delivery {
     const { circuit: circuitOptions, requests } = this.#config;
-    const circuit = new TemporalCircuit(circuitOptions);
+    const circuit = (this.#circuit = new TemporalCircuit(circuitOptions));
+    this.#observation.circuit(circuit);
     // While the bridge runs a refusal is waited out like an outage, behind the circuit.
     const refusals = new RefusalReporter(temporalService(this.#config.temporal), (why) =>
       this.#phase.refused(why),
@@ -277,10 +347,6 @@ export class Bridge {
     circuit.onChange((open) => {
       if (open) {
         this.#admission.hold('circuit');
-        this.#logger.error(
-          { alert: 'circuit' },
-          'Temporal does not take starts: the circuit is open, intake waits',
-        );
       } else {
         this.#admission.lift('circuit');
       }
@@ -317,13 +383,18 @@ export class Bridge {
         backlog.started();
       },
     });
-    return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#rated });
+    return new TargetDelivery({
+      inner: this.#observation.delivery(inner),
+      closeWatch: this.#observation.closes(new CloseWatch(temporal)),
+      admission: this.#rated,
+    });
   }
 }
 
 /** A Temporal that is no server has no capacity workflow either. */
-function capacityPort(config: ResolvedConfig, temporal: TemporalPort): CapacityPort | undefined {
-  if (config.capacity.limit === 'off' || !(temporal instanceof SdkTemporalPort)) return undefined;
+function capacityPort(config: ResolvedConfig, ports: BridgeOptions['ports'] = {}): CapacityPort | undefined {
+  if (ports.capacity !== undefined) return ports.capacity;
+  if (config.capacity.limit === 'off' || ports.temporal !== undefined) return undefined;
   return new SdkCapacityPort(config.temporal);
 }
 

@@ -122,9 +122,20 @@ export type {
 export { kafkaBridge, type KafkaBridgeOptions, type KafkaBridgePlugin } from './plugin.js';
 export { BridgeError, type BridgeErrorCode } from './errors.js';
 export type { Bridge, BridgeOptions, BridgeStatus } from './bridge.js';
+export type { CheckStatus, HealthCheck, HealthReport } from './observe/health.js';
 export type { BridgePhase } from './observe/phase.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
 export type { BridgeClient, BridgeClientOptions, ReplaySelector } from './operate/bridge-client.js';
+export type { CapacityLook, CapacitySilence, Decision, QueueLook } from './operate/capacity.js';
+export type {
+  BridgeView,
+  CapacitySettings,
+  CapacityView,
+  Decided,
+  LimitOptions,
+  WorkerView,
+} from '../workflows/capacity/contract.js';
+export type { PressureState } from './pressure/bridge-pressure.js';
 export type { DeadLetter, DeadLetterFilter, ReasonGroup } from './operate/dead-letters.js';
 export type { KafkaPlace, OffsetRange } from './intake/kafka-view.js';
 export type {

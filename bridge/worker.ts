@@ -20,12 +20,15 @@ import { WorkerCapacity } from './worker-report/worker-capacity.js';
 
 export interface BridgeWorkerOptions {
   readonly logger?: Logger;
+  /** `host:port` where the metrics of Temporal's SDK are served, of the whole process. @default nowhere */
+  readonly metrics?: string;
 }
 
 /** The two Workers of a process, as one. */
 export class BridgeWorker {
   readonly #config: ResolvedConfig;
   readonly #logger: Logger;
+  readonly #metrics: string | undefined;
   readonly #stop = new AbortController();
   #worker: Worker | undefined;
   #connection: NativeConnection | undefined;
@@ -34,6 +37,7 @@ export class BridgeWorker {
 
   constructor(config: ResolvedConfig, options: BridgeWorkerOptions = {}) {
     this.#config = config;
+    this.#metrics = options.metrics;
     this.#logger = options.logger ?? createLogger({ name: 'worker', level: config.logLevel });
   }
 
@@ -44,7 +48,7 @@ export class BridgeWorker {
    */
   async start(): Promise<void> {
     const { temporal } = this.#config;
-    installRuntime(this.#logger, this.#config.logLevel);
+    installRuntime(this.#logger, this.#config.logLevel, this.#metrics);
     const users = userOptions(this.#config, await activitiesOf(this.#config));
     await checkNames(this.#config, users, this.#logger);
     const connection = await this.#connect();

@@ -37,13 +37,15 @@ export class CapacityTeller implements WorkflowInternalsInterceptor, WorkflowOut
   }
 
   activate(input: ActivateInput, next: Next<WorkflowInternalsInterceptor, 'activate'>): void {
-    next(input);
     const slot = this.#slot;
-    if (slot === null) return;
-    for (const job of input.activation.jobs ?? []) {
-      if (job.initializeWorkflow) this.#begin(slot);
-      this.#underWay.got(job);
+    if (slot !== null) {
+      // Before the SDK does: it takes the run's first job out of the list.
+      for (const job of input.activation.jobs ?? []) {
+        if (job.initializeWorkflow) this.#begin(slot);
+        this.#underWay.got(job);
+      }
     }
+    next(input);
   }
 
   concludeActivation(

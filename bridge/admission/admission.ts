@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import type { Priority } from '../config/types.js';
+import { PriorityFloor } from './priority-floor.js';
 import type { SlotGate } from './slot-gate.js';
 
 /** The right to put so many records onto the workers. Given back exactly once; again does nothing. */
@@ -40,6 +41,8 @@ export interface AdmissionState {
   readonly waiting: number;
   /** What keeps the gate shut beside the limit. */
   readonly holds: readonly string[];
+  /** What keeps it shut for lower priorities only. */
+  readonly floors: readonly string[];
 }
 
 /** Decides what may go on to Temporal, and when. Nobody else knows p-queue. */
@@ -50,13 +53,16 @@ export interface Admission {
   /** Shuts the gate for a reason, until the same reason is lifted. */
   hold(reason: string): void;
   lift(reason: string): void;
+  /** Lets only this priority pass, and higher ones, for a reason, until the same reason is lowered. */
+  raiseFloor(reason: string, priority: Priority): void;
+  lowerFloor(reason: string): void;
   state(): AdmissionState;
 }
 
 const QUEUE_PRIORITY: Readonly<Record<Priority, number>> = { high: 2, medium: 1, low: 0 };
 
 interface Waiting {
-  readonly priority: number;
+  readonly priority: Priority;
   readonly weight: number;
 }
 
@@ -81,15 +87,19 @@ export class QueueAdmission implements Admission {
   /** What p-queue holds, in the order of its coming: the gate must know what the next one weighs. */
   readonly #waiting = new Set<Waiting>();
   readonly #lending: SlotLending | undefined;
+  readonly #floor: PriorityFloor;
   #limit: number;
   #inFlight = 0;
 
-  constructor(limit: number, lending?: SlotLending) {
+  /** @param onDeferred something waits since its priority may not pass; called once for each acquire, with the reason */
+  constructor(limit: number, lending?: SlotLending, onDeferred?: (reason: string) => void) {
     this.#limit = checked(limit);
     this.#lending = lending;
+    this.#floor = new PriorityFloor(onDeferred);
     const heldNow = () => this.#holds.size > 0;
     lending?.gate.open({
       room: (weight) => this.#hasRoom(weight),
+      passes: (priority) => this.#floor.passes(priority),
       get held() {
         return heldNow();
       },
@@ -97,8 +107,17 @@ export class QueueAdmission implements Admission {
   }
 
   async acquire(options: AcquireOptions): Promise<Permit> {
+    options.signal.throwIfAborted();
+    const admitted = this.#floor.waits(options.priority);
+    try {
+      return await this.#admit(options);
+    } finally {
+      admitted();
+    }
+  }
+
+  #admit(options: AcquireOptions): Promise<Permit> {
     const { signal } = options;
-    signal.throwIfAborted();
     const classes = this.#lending?.classesOf(options);
     if (this.#lending === undefined || classes === undefined) return this.#enqueue(options, undefined);
     const { gate } = this.#lending;
@@ -125,7 +144,7 @@ export class QueueAdmission implements Admission {
   /** @param slots undefined where none are lent */
   async #enqueue(options: AcquireOptions, slots: readonly string[] | undefined): Promise<Permit> {
     const { weight, signal } = options;
-    const waiting: Waiting = { priority: QUEUE_PRIORITY[options.priority], weight };
+    const waiting: Waiting = { priority: options.priority, weight };
     const leave = () => {
       if (this.#waiting.delete(waiting)) this.#turnGate();
     };
@@ -140,7 +159,7 @@ export class QueueAdmission implements Admission {
         this.#turnGate();
         return this.#permit(options, slots);
       },
-      { priority: waiting.priority, signal },
+      { priority: QUEUE_PRIORITY[waiting.priority], signal },
     );
     this.#turnGate();
     return admitted;
@@ -161,12 +180,23 @@ export class QueueAdmission implements Admission {
     this.#turnGate();
   }
 
+  raiseFloor(reason: string, priority: Priority): void {
+    this.#floor.raise(reason, priority);
+    this.#turnGate();
+  }
+
+  lowerFloor(reason: string): void {
+    this.#floor.lower(reason);
+    this.#turnGate();
+  }
+
   state(): AdmissionState {
     return {
       limit: this.#limit,
       inFlight: this.#inFlight,
       waiting: this.#waiting.size + (this.#lending?.gate.waiting ?? 0),
       holds: [...this.#holds],
+      floors: this.#floor.reasons,
     };
   }
 
@@ -200,19 +230,23 @@ export class QueueAdmission implements Admission {
   /** With what has passed the slots' gate and waits here. */
   #hasRoom(weight: number): boolean {
     let taken = this.#inFlight;
-    for (const one of this.#waiting) taken += one.weight;
+    // What may not pass takes no room from what may.
+    for (const one of this.#waiting) if (this.#floor.passes(one.priority)) taken += one.weight;
     return taken === 0 || taken + weight <= this.#limit;
   }
 
   /** While there is room for the next one. A permit heavier than the limit passes alone, or it never would. */
   get #open(): boolean {
-    if (this.#holds.size > 0) return false;
-    return this.#inFlight === 0 || this.#inFlight + (this.#next?.weight ?? 1) <= this.#limit;
+    const next = this.#next;
+    if (this.#holds.size > 0 || (next && !this.#floor.passes(next.priority))) return false;
+    return this.#inFlight === 0 || this.#inFlight + (next?.weight ?? 1) <= this.#limit;
   }
 
   get #next(): Waiting | undefined {
     let next: Waiting | undefined;
-    for (const one of this.#waiting) if (next === undefined || one.priority > next.priority) next = one;
+    for (const one of this.#waiting) {
+      if (next === undefined || QUEUE_PRIORITY[one.priority] > QUEUE_PRIORITY[next.priority]) next = one;
+    }
     return next;
   }
 

@@ -113,6 +113,11 @@ export class CapacityLoop implements SlotLending, SlotSource {
     };
   }
 
+  /** Why the workers' machines are under pressure, as long as a lease holds: what they told before may be over. */
+  get workersPressure(): readonly string[] {
+    return this.#pool.leased ? (this.#keeper.lease?.pressure ?? []) : [];
+  }
+
   classesOf({ route, workflowType, slotless }: AcquireOptions): readonly string[] | undefined {
     // Workers of another queue report to that one's capacity workflow.
     if (slotless === true || this.#elsewhere.has(route)) return undefined;
@@ -156,11 +161,11 @@ export class CapacityLoop implements SlotLending, SlotSource {
   }
 }
 
-export function routeClass(name: string, routeId: string): string {
+function routeClass(name: string, routeId: string): string {
   return `route:${name}/${routeId}`;
 }
 
-export function typeClass(workflowType: string): string {
+function typeClass(workflowType: string): string {
   return `type:${workflowType}`;
 }
 

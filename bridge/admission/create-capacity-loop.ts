@@ -1,4 +1,5 @@
 import type { ResolvedConfig } from '../config/resolved.js';
+import type { Alerts } from '../observe/alerts.js';
 import type { Logger } from '../observe/logger.js';
 import type { CapacityPort } from '../temporal/capacity-port.js';
 import type { BacklogGate } from './backlog-gate.js';
@@ -7,6 +8,7 @@ import { CapacityLoop, routesElsewhere, type CapacityLoopOptions } from './capac
 export interface CapacityNeighbours {
   readonly holds: CapacityLoopOptions['holds'];
   /** It comes into being after the loop. */
+  readonly alerts: Pick<Alerts, 'raise'>;
   readonly backlog: () => Pick<BacklogGate, 'backlog' | 'lastLook'>;
 }
 
@@ -15,7 +17,7 @@ export function createCapacityLoop(
   config: ResolvedConfig,
   port: CapacityPort | undefined,
   logger: Logger,
-  { holds, backlog }: CapacityNeighbours,
+  { holds, backlog, alerts }: CapacityNeighbours,
 ): CapacityLoop | undefined {
   if (config.capacity.limit === 'off' || port === undefined) return undefined;
   const elsewhere = routesElsewhere(config);
@@ -40,10 +42,10 @@ export function createCapacityLoop(
     },
     onCircuit: (circuit, { inFlight, limit }) => {
       if (circuit === 'open') {
-        logger.error(
-          { alert: 'capacityCircuit', inFlight, limit },
-          'far more records are in work than the workers can take: only high priority is admitted',
-        );
+        alerts.raise({
+          kind: 'capacityCircuit',
+          message: `Far more records are in work than the workers can take (${inFlight}, the limit is ${limit}): only high priority is admitted`,
+        });
       } else {
         logger.info({ circuit, inFlight, limit }, `the capacity circuit is ${circuit}`);
       }

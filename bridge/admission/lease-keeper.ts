@@ -44,6 +44,8 @@ const LEAST_OFTEN_MS = 1_000;
 /** Where no worker is, updates wait on the server, which takes ten at a time for a workflow. */
 const ANSWER_MS = 2_500;
 const RETRY_MS = 500;
+/** For the first answer: before it nobody knows what operators have paused. */
+const PATIENCE_MS = 10_000;
 const LONGEST_RETRY_MS = 2_000;
 
 interface Pending {
@@ -62,6 +64,8 @@ export class LeaseKeeper {
   #pending: Pending | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #failedAt = Number.NEGATIVE_INFINITY;
+  /** When it asked first. */
+  #begunAt = Number.POSITIVE_INFINITY;
   #spacing = SOONEST_MS;
   #retryMs = RETRY_MS;
   #failing = false;
@@ -76,7 +80,7 @@ export class LeaseKeeper {
 
   /** Whether it was asked in vain: nobody lends. */
   get failing(): boolean {
-    return this.#failing;
+    return this.#failing && (this.#lease !== undefined || this.#options.now() - this.#begunAt > PATIENCE_MS);
   }
 
   /** The last that came. */
@@ -133,6 +137,7 @@ export class LeaseKeeper {
     const pending = (this.#pending ??= this.#make());
     const { request } = pending;
     this.#askedAt = now();
+    this.#begunAt = Math.min(this.#begunAt, this.#askedAt);
     const lease = await orAborted(port.lease(request, ANSWER_MS).catch(asFault), signal);
     if (lease === undefined) return;
     if (lease instanceof TemporalFault) {

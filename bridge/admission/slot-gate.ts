@@ -26,6 +26,8 @@ export interface BehindGate {
   room(weight: number): boolean;
   /** Whether nothing may pass, however much room there is. */
   readonly held: boolean;
+  /** Whether this priority may, if anything may. If one does all higher ones do. */
+  passes(priority: Priority): boolean;
 }
 
 interface Entry extends SlotNeed {
@@ -88,7 +90,7 @@ export class SlotGate {
     if (this.#behind?.held !== false) return waiting;
     const line = classes.join(' ');
     for (const entry of this.#entries) {
-      if (entry.classes.join(' ') !== line) continue;
+      if (entry.classes.join(' ') !== line || !this.#behind.passes(entry.priority)) continue;
       waiting.count += entry.weight;
       if (entry.priority === 'high') waiting.high += entry.weight;
     }
@@ -103,7 +105,8 @@ export class SlotGate {
     const shut = new Set<string>();
     try {
       for (const entry of this.#entries.slice()) {
-        if (this.#behind.held || !this.#behind.room(entry.weight)) break;
+        const behind = this.#behind;
+        if (behind.held || !behind.passes(entry.priority) || !behind.room(entry.weight)) break;
         const line = entry.classes.join(' ');
         if (shut.has(line)) continue;
         const slots = this.#source.take(entry);

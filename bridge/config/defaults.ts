@@ -61,7 +61,7 @@ export const DEFAULTS = deepFreeze({
     minimumPollRecords: 10,
     low: 'start',
   },
-  http: { host: '127.0.0.1' },
+  http: { host: '127.0.0.1', outageGraceMs: 30_000 },
   alerts: { groupMs: 60_000, maximumAttempts: 5 },
   quarantineLimit: { count: 50, share: 0.2, window: 500 },
   foreignLimit: 20,

@@ -38,7 +38,11 @@ export function flowOf(
     },
     maxInFlightByType: new Map(byType),
     pressure: given<ResolvedConfig['pressure']>(DEFAULTS.pressure, pressure),
-    http: http && { port: http.port, host: http.host ?? DEFAULTS.http.host },
+    http: http && {
+      port: http.port,
+      host: http.host ?? DEFAULTS.http.host,
+      outageGraceMs: http.outageGraceMs ?? DEFAULTS.http.outageGraceMs,
+    },
     alerts: {
       webhook: alerts?.webhook,
       headers: { ...alerts?.headers },

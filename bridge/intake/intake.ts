@@ -8,6 +8,7 @@ import { OffsetTracker } from './offset-tracker.js';
 import { KeyPriorities } from './key-priorities.js';
 import type { LaneStages } from './lane-stages.js';
 import { PartitionLane } from './partition-lane.js';
+import { sawLogEnd, stateOf, type OwnedPartition, type PartitionState } from './partition-state.js';
 import type {
   CommitEntry,
   PartitionLog,
@@ -16,6 +17,8 @@ import type {
   SourceListener,
   TopicPartition,
 } from './record-source.js';
+
+export type { PartitionState } from './partition-state.js';
 
 export interface LostRange extends TopicPartition {
   readonly from: bigint;
@@ -40,36 +43,12 @@ export interface IntakeEvents {
 
 export interface IntakeOptions {
   readonly buffer: IntakeBufferLimits;
-  readonly maxPollRecords: number;
+  /** Records taken from a partition at a time, as it is now. */
+  readonly maxPollRecords: () => number;
   readonly startFrom: 'beginning' | 'end';
   readonly onLostRange: 'continue' | 'hold';
   readonly stages: Omit<LaneStages, 'observer' | 'keyPriorities'>;
   readonly events: IntakeEvents;
-}
-
-interface OwnedPartition extends TopicPartition {
-  readonly tracker: OffsetTracker;
-  readonly lane: PartitionLane;
-  readonly abort: AbortController;
-  paused: boolean;
-  /** Why nothing more is read or committed of it. */
-  stopped: string | undefined;
-  lastProgressAt: number;
-  logEnd: bigint;
-}
-
-/** What is known of an assigned partition. */
-export interface PartitionState extends TopicPartition {
-  readonly next: bigint | undefined;
-  readonly committed: bigint | undefined;
-  readonly committable: bigint | undefined;
-  readonly incomplete: number;
-  readonly waiting: number;
-  readonly logEnd: bigint;
-  readonly paused: boolean;
-  readonly stopped: string | undefined;
-  readonly blockedBy: string | undefined;
-  readonly lastProgressAt: number;
 }
 
 /** Everything between the source and the deliveries: what is ours, what it weighs, what is done of it. */
@@ -121,7 +100,7 @@ export class Intake implements SourceListener {
   ): bigint | undefined {
     const owned = this.#owned.get(keyOf(at));
     if (!owned) return undefined;
-    owned.logEnd = log.end;
+    sawLogEnd(owned, log.end);
     // Owners that did not say how far they reach may have had anything of what there is.
     owned.lane.shaping.placed(committed ?? 0n, committed === undefined ? 0n : (reach ?? log.end));
     const { startFrom, onLostRange, events } = this.#options;
@@ -162,7 +141,7 @@ export class Intake implements SourceListener {
     const owned = this.#owned.get(key);
     if (!owned || owned.stopped !== undefined) return 'full';
     this.#lastReceivedAt = Date.now();
-    owned.logEnd = logEnd;
+    sawLogEnd(owned, logEnd);
     const { next, lastTimestampMs } = owned.tracker;
     if (next !== undefined && record.offset < next) {
       const otherLog =
@@ -175,7 +154,7 @@ export class Intake implements SourceListener {
       return 'full';
     }
     const taken = this.#takenInPoll.get(key) ?? 0;
-    if (!this.#taking || taken >= this.#options.maxPollRecords) return 'full';
+    if (!this.#taking || taken >= this.#options.maxPollRecords()) return 'full';
     if (!this.#buffer.take(key, record.sizeBytes)) return 'full';
     this.#takenInPoll.set(key, taken + 1);
     owned.tracker.fetched(record.offset, record.timestampMs, this.#options.stages.delivery.commitOn);
@@ -267,7 +246,7 @@ export class Intake implements SourceListener {
   sawLogs(logs: readonly PartitionLog[]): void {
     for (const log of logs) {
       const owned = this.#owned.get(keyOf(log));
-      if (owned) owned.logEnd = log.end;
+      if (owned) sawLogEnd(owned, log.end);
     }
   }
 
@@ -279,20 +258,7 @@ export class Intake implements SourceListener {
   }
 
   get partitions(): readonly PartitionState[] {
-    return [...this.#owned.values()].map((owned) => ({
-      topic: owned.topic,
-      partition: owned.partition,
-      next: owned.tracker.next,
-      committed: owned.tracker.committed,
-      committable: owned.tracker.committable,
-      incomplete: owned.tracker.incomplete,
-      waiting: owned.lane.waiting,
-      logEnd: owned.logEnd,
-      paused: owned.paused,
-      stopped: owned.stopped,
-      blockedBy: owned.lane.blockedBy,
-      lastProgressAt: owned.lastProgressAt,
-    }));
+    return [...this.#owned.values()].map(stateOf);
   }
 
   get buffered(): { readonly records: number; readonly bytes: number } {
@@ -324,6 +290,7 @@ export class Intake implements SourceListener {
       stopped: undefined,
       lastProgressAt: Date.now(),
       logEnd: 0n,
+      unreadSince: undefined,
     });
   }
 

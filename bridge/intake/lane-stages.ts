@@ -22,4 +22,6 @@ export interface LaneStages {
   readonly observer: DeliveryObserver;
   /** Something that should not happen, or that lasts: for the log. */
   readonly onTrouble: (record: SourceRecord, message: string, error: unknown) => void;
+  /** A record waits: its route is held, its decoder away, or its route asks for none (`demand`). */
+  readonly onDeferred?: (why: 'held' | 'decoder' | 'demand') => void;
 }

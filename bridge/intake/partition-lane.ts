@@ -34,6 +34,7 @@ export class PartitionLane {
   readonly #observer: DeliveryObserver;
   readonly #decoded = new Map<bigint, MappedRecord>();
   readonly #blocked = new Map<Priority | 'survey', string>();
+  #blockedSince: number | undefined;
   #surveying = false;
 
   constructor(stages: LaneStages, signal: AbortSignal) {
@@ -64,6 +65,13 @@ export class PartitionLane {
   get blockedBy(): string | undefined {
     const [why] = this.#blocked.values();
     return why ?? this.#shaping.blockedBy;
+  }
+
+  /** Since when, epoch milliseconds; where a route's stage is blocked, since it was first asked. */
+  get blockedSince(): number | undefined {
+    if (this.blockedBy === undefined) this.#blockedSince = undefined;
+    else this.#blockedSince ??= Date.now();
+    return this.#blockedSince;
   }
 
   /** What waits behind it: the part that its routes' stages play in commits. */
@@ -116,6 +124,7 @@ export class PartitionLane {
     if (hold && mapped.kind !== 'filtered' && mapped.kind !== 'expired') {
       // Its route may be another one after the wait: it is mapped again then.
       this.#queue.back(entry.offset);
+      this.#stages.onDeferred?.('held');
       this.#blocks(priority, hold.message, stepAside);
       await holds.changed(this.#taking.signal);
       return this.#blocks(priority, undefined, stepAside);
@@ -126,8 +135,11 @@ export class PartitionLane {
       stepAside();
       return this.#handOver.send(mapped, priority, this.#observer);
     }
+    let deferred = false;
     while (this.#queue.goes(entry, `stage ${stage.routeId}`) && !stage.take(mapped)) {
       this.#queue.hesitates(entry);
+      if (!deferred) this.#stages.onDeferred?.('demand');
+      deferred = true;
       this.#blocks(priority, stage.full, stepAside);
       await stage.asked(mapped, this.#taking.signal);
       this.#blocks(priority, undefined, stepAside);
@@ -137,6 +149,8 @@ export class PartitionLane {
 
   #blocks(priority: Priority, why: string | undefined, stepAside: () => void): void {
     if (why === undefined) return void this.#blocked.delete(priority);
+    // Another priority may have been blocked before it.
+    if (this.blockedBy === undefined) this.#blockedSince = Date.now();
     this.#blocked.set(priority, why);
     stepAside();
   }

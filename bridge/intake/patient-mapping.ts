@@ -9,7 +9,7 @@ const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 5_000;
 
 export interface PatientMappingOptions {
-  readonly stages: Pick<LaneStages, 'map' | 'mapJudge' | 'onTrouble'>;
+  readonly stages: Pick<LaneStages, 'map' | 'mapJudge' | 'onTrouble' | 'onDeferred'>;
   /** Another record that waits, to see whether this one alone can't be decoded. */
   readonly another: () => SourceRecord | undefined;
   readonly signal: AbortSignal;
@@ -40,6 +40,7 @@ export class PatientMapping {
         stages.mapJudge.passed(id);
         return mapped;
       } catch (error) {
+        if (attempt === 1) stages.onDeferred?.('decoder');
         if (attempt === 1 || attempt % 10 === 0) stages.onTrouble(record, 'waits for its decoder', error);
         if (stages.mapJudge.unwitnessed(id)) await this.#probe();
         if (stages.mapJudge.failed(id) === 'alone') {

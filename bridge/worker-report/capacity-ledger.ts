@@ -9,6 +9,13 @@ export interface Slot {
 
 export type LedgerEntries = Pick<WorkerReport, 'responses' | 'waits' | 'released' | 'running' | 'others'>;
 
+/**
+ * What the capacity workflow takes in one report: a larger one it would ignore as a whole. A range has 31 characters at
+ * most, and a stream's text 20,000.
+ */
+const MAX_RANGES = 600;
+const MAX_STREAMS = 200;
+
 /** Streams that end while calls of theirs are still to be heard of: what is noted of them must not grow for ever. */
 const MAX_EARLY_STREAMS = 1_000;
 
@@ -19,7 +26,7 @@ const MAX_EARLY_STREAMS = 1_000;
 export class CapacityLedger {
   /** Told by {@link take} and not confirmed. */
   readonly #told = new Map<string, NumberSet>();
-  #untold = new Map<string, NumberSet>();
+  readonly #untold = new Map<string, NumberSet>();
   #pending = 0;
   /** Calls under way, by stream and number: a record may have several. */
   readonly #running = new Map<string, Map<number, number>>();
@@ -39,6 +46,11 @@ export class CapacityLedger {
   /** Activities under way. */
   get calls(): number {
     return this.#calls;
+  }
+
+  /** Since the process began. */
+  get responses(): Sum {
+    return this.#responses;
   }
 
   /** Numbers released that no report has told of yet. */
@@ -102,10 +114,7 @@ export class CapacityLedger {
 
   /** What a report tells: with all that no report was confirmed for. */
   take(): LedgerEntries {
-    for (const [stream, numbers] of this.#untold)
-      entryOf(this.#told, stream, () => new NumberSet()).addAll(numbers);
-    this.#untold = new Map();
-    this.#pending = 0;
+    for (const [stream, numbers] of this.#untold) this.#tell(stream, numbers);
     return {
       responses: this.#responses,
       waits: this.#waits,
@@ -121,6 +130,18 @@ export class CapacityLedger {
       ),
       others: this.#others,
     };
+  }
+
+  /** As much of it as a report may hold; the rest waits for the next one. */
+  #tell(stream: string, numbers: NumberSet): void {
+    if (!this.#told.has(stream) && this.#told.size >= MAX_STREAMS) return;
+    const told = entryOf(this.#told, stream, () => new NumberSet());
+    for (const [from, to] of [...numbers.ranges].slice(0, Math.max(0, MAX_RANGES - told.ranges.length))) {
+      told.addRange(from, to);
+      numbers.deleteRange(from, to);
+      this.#pending -= to - from + 1;
+    }
+    if (numbers.ranges.length === 0) this.#untold.delete(stream);
   }
 
   /** The server took what {@link take} told last. */

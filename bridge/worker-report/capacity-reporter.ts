@@ -26,7 +26,7 @@ export interface CapacityReporterOptions {
 const SOONEST_MS = 500;
 /** After something was released, while nobody is likely to wait for it. */
 const SOON_MS = 1_000;
-/** While something runs, so that it is seen to. */
+/** While something runs, and once when nothing does any more: a busy worker that says nothing for 10 s counts as dead. */
 const RUNNING_MS = 5_000;
 const IDLE_MS = 30_000;
 const LAST_REPORT_MS = 2_000;
@@ -42,6 +42,9 @@ export class CapacityReporter {
   #sentAt = -Infinity;
   #failures = 0;
   #sentFull = false;
+  #sentCalls = 0;
+  /** Since when something runs; undefined while nothing does. */
+  #busySince: number | undefined;
   #sentPressure = '';
   /** When the loop looks again, and what makes it look sooner. */
   #wakesAt = -Infinity;
@@ -60,6 +63,7 @@ export class CapacityReporter {
   start(): void {
     if (this.#running || this.#stopped) return;
     this.#options.ledger.onChange = () => {
+      this.#busySince = this.#options.ledger.calls > 0 ? (this.#busySince ?? this.#now()) : undefined;
       if (this.#dueAt() < this.#wakesAt) this.#wake();
     };
     this.#running = this.#run();
@@ -94,14 +98,17 @@ export class CapacityReporter {
     const { ledger, pressing } = this.#options;
     const { pending, calls } = ledger;
     if (this.#failures > 0)
-      return this.#sentAt + Math.min(IDLE_MS, SOON_MS * 2 ** Math.min(this.#failures - 1, 5));
+      return this.#sentAt + Math.min(RUNNING_MS, SOON_MS * 2 ** Math.min(this.#failures - 1, 3));
     if (calls >= this.#total !== this.#sentFull) return this.#sentAt + SOONEST_MS;
     if (pending > 0) {
       const isPressing = pending >= pressing.released || calls >= pressing.calls;
       return this.#sentAt + (isPressing ? SOONEST_MS : SOON_MS);
     }
-    if (calls > 0)
-      return this.#sentAt + (this.#pressure().join() === this.#sentPressure ? RUNNING_MS : SOON_MS);
+    // What is over within a second is told once, when it is released.
+    if (calls > 0 && this.#sentCalls === 0)
+      return Math.max(this.#sentAt, this.#busySince ?? this.#sentAt) + SOON_MS;
+    if (calls > 0 && this.#pressure().join() !== this.#sentPressure) return this.#sentAt + SOON_MS;
+    if (calls > 0 || this.#sentCalls > 0) return this.#sentAt + RUNNING_MS;
     return this.#sentAt + IDLE_MS;
   }
 
@@ -120,6 +127,7 @@ export class CapacityReporter {
     this.#sentAt = this.#now();
     this.#total = report.slots.total || Infinity; // none at all: nobody knows
     this.#sentFull = ledger.calls >= this.#total;
+    this.#sentCalls = ledger.calls;
     this.#sentPressure = report.pressure.join();
     try {
       await port.report(report);

@@ -10,6 +10,7 @@ import { DISPATCH_RECORD_ACTIVITY, FAILURE_ORIGIN_ACTIVITY } from '../../workflo
 import { parseSlot, type CapacitySinks, type WorkerReport } from '../../workflows/capacity/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import type { Logger } from '../observe/logger.js';
+import { WorkerPressure } from '../pressure/worker-pressure.js';
 import { SdkCapacityPort } from '../temporal/sdk-capacity-port.js';
 import { CapacityLedger } from './capacity-ledger.js';
 import { CapacityReporter } from './capacity-reporter.js';
@@ -21,7 +22,7 @@ const NO_HANDLERS: ReadonlySet<string> = new Set([DISPATCH_RECORD_ACTIVITY, FAIL
 
 export interface WorkerCapacityOptions {
   readonly logger: Pick<Logger, 'warn' | 'info'>;
-  /** Why the machine is under pressure, now. */
+  /** Why the machine is under pressure, now. @default what is measured here */
   readonly pressure?: () => readonly string[];
 }
 
@@ -63,19 +64,28 @@ export class WorkerCapacity {
   /** Begins to report, where the config says so. */
   start(): void {
     if (!this.#reports || this.#closing) return;
-    const { temporal, capacity } = this.#config;
+    const { temporal, capacity, pressure: thresholds } = this.#config;
     const port = new SdkCapacityPort(temporal);
+    const slots = () => slotsOf(this.#workers.filter((worker) => this.#carriesRecords(worker)));
+    const pressure = new WorkerPressure({
+      pressure: thresholds,
+      slots,
+      responses: () => this.#ledger.responses,
+    });
     const reporter = new CapacityReporter({
+      pressure: () => pressure.reasons(),
       ...this.#options,
       ledger: this.#ledger,
       port,
       worker: randomBytes(6).toString('hex'),
       identity: `${process.pid}@${hostname()}`,
-      slots: () => slotsOf(this.#workers.filter((worker) => this.#carriesRecords(worker))),
+      slots,
       pressing: { released: Math.ceil(capacity.initial / 4), calls: Math.ceil(capacity.minimum / 2) },
     });
+    pressure.start();
     reporter.start();
     this.#closing = async () => {
+      pressure.close();
       await reporter.close();
       await port.close();
     };

@@ -7,6 +7,8 @@ function setup() {
     left: Number.POSITIVE_INFINITY,
     held: false,
     room: (weight: number) => weight <= behind.left,
+    passing: ['high', 'medium', 'low'],
+    passes: (priority: string) => behind.passing.includes(priority),
   };
   const back: string[] = [];
   let asked = 0;
@@ -119,4 +121,19 @@ test('who has left takes nothing', (t) => {
   leave();
   lend(1);
   t.deepEqual(passed, ['there']);
+});
+
+test('what may not pass takes no slot and asks for none, and those above it go on', (t) => {
+  const { wait, lend, passed, behind, gate } = setup();
+  behind.passing = ['high', 'medium'];
+  wait('low', { priority: 'low' });
+  wait('medium');
+  lend(3);
+  t.deepEqual(passed, ['medium']);
+  t.deepEqual(gate.waitingOf([]), { count: 0, high: 0 });
+  t.is(gate.short, 'no');
+  behind.passing = ['high', 'medium', 'low'];
+  t.deepEqual(gate.waitingOf([]), { count: 1, high: 0 });
+  gate.turn();
+  t.deepEqual(passed, ['medium', 'low']);
 });

@@ -116,7 +116,7 @@ export function intakeOf(setup: IntakeSetup = {}) {
   const textOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
   const intake = new Intake(source, {
     buffer: { records: 1000, bytes: 1_000_000, minimumShare: 1, ...setup.limits },
-    maxPollRecords: 100,
+    maxPollRecords: () => 100,
     startFrom: 'beginning',
     onLostRange: 'continue',
     stages: {

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import test, { type ExecutionContext } from 'ava';
 import { SdkCapacityPort } from '../../bridge/temporal/sdk-capacity-port.js';
 import { capacityWorkflowId, type Lease } from '../../workflows/capacity/contract.js';
@@ -47,6 +49,8 @@ async function open(): Promise<Opened> {
 }
 
 test.after.always(async () => {
+  // KTB_RECORD_HISTORIES=<release> keeps what test/workflows/histories.test.ts replays.
+  if (process.env['KTB_RECORD_HISTORIES']) await recordHistories(process.env['KTB_RECORD_HISTORIES']);
   for (const { port, worker } of opened) {
     await worker?.stop();
     await port.close();
@@ -138,3 +142,28 @@ test('what is no request at all leaves no trace in the history', async (t) => {
   await t.throwsAsync(port.lease(leaseRequest(nonsense), 10_000), { message: /Expected a lease request/ });
   t.true((await events()) <= before + 3, 'a task at most');
 });
+
+/** A run that continues as new, with a message of each kind, and the run that follows. */
+async function recordHistories(release: string): Promise<void> {
+  const { port, taskQueue, stopWorker, startWorker } = await open();
+  await port.lease(leaseRequest(), 20_000);
+  await port.report(workerReport({ released: { 'bridge01.0': '0-2' }, responses: { count: 3, sumMs: 90 } }));
+  await port.change({ who: 'ann', why: 'ticket 812', action: 'pause', scope: 'orders' }, 20_000);
+  await port.change({ who: 'ann', why: '', action: 'limit', limit: -1 }, 20_000).catch(() => undefined);
+  await stopWorker();
+  for (let index = 0; index < 500; index++) await port.report({} as never);
+  await startWorker();
+  const workflowId = capacityWorkflowId(taskQueue);
+  const first = await until(() => listExecutions(client!, `WorkflowId = "${workflowId}"`), {
+    what: 'the run that follows',
+    accept: (seen) => seen.length === 2,
+  });
+  await port.lease(leaseRequest({ sequence: 2 }), 20_000);
+  const folder = new URL(`../histories/${release}/`, import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  for (const { runId, status } of first) {
+    const history = await historyOf(client!, workflowId, runId);
+    const name = status.name === 'RUNNING' ? 'running' : 'continued';
+    writeFileSync(new URL(`ktbCapacity-${name}.json`, folder), `${historyToJSON(history as never)}\n`);
+  }
+}

@@ -1,4 +1,6 @@
 import test from 'ava';
+import { isReport } from '../../workflows/capacity/checks.js';
+import { NumberSet } from '../../workflows/capacity/numbers.js';
 import { CapacityLedger } from '../../bridge/worker-report/capacity-ledger.js';
 
 const slot = (number: number, stream = 'bridge.0') => ({ stream, number });
@@ -18,6 +20,34 @@ test('released numbers are told until a report of them was taken', (t) => {
   t.deepEqual(ledger.take().released, { 'bridge.0': '9' }, 'released while a report was under way');
   ledger.confirm();
   t.deepEqual(ledger.take().released, {});
+});
+
+test('no report tells more than the capacity workflow takes, and nothing of it is lost', (t) => {
+  const ledger = new CapacityLedger();
+  const seen = new NumberSet();
+  // Every other one, of streams that are many, after an outage that was long.
+  for (let stream = 0; stream < 250; stream++) ledger.released(slot(1, `other.${stream}`));
+  for (let number = 0; number < 4_000; number += 2) ledger.released(slot(900_000_000_000 + number));
+  const streams = new Set<string>();
+  for (let reports = 0; ledger.pending > 0; reports++) {
+    t.true(reports < 10);
+    const { released } = ledger.take();
+    const report = {
+      ...ledger.take(),
+      worker: 'w1',
+      identity: '1@host',
+      sequence: reports,
+      sentAt: 0,
+      slots: { total: 1, free: 1 },
+      pressure: [],
+    };
+    t.true(isReport(report, 0));
+    seen.addAll(NumberSet.from(released['bridge.0'] ?? ''));
+    for (const stream of Object.keys(released)) streams.add(stream);
+    ledger.confirm();
+  }
+  t.is(seen.size, 2_000);
+  t.is(streams.size, 251);
 });
 
 test('a number that is released twice counts once', (t) => {

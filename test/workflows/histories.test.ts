@@ -32,7 +32,7 @@ const histories = readdirSync(folder).flatMap((release) =>
 );
 
 test('there are recorded histories of every workflow type of ours', (t) => {
-  for (const type of ['ktbActivityRoute', 'ktbQuarantine', 'ktbTargetRoute']) {
+  for (const type of ['ktbActivityRoute', 'ktbCapacity', 'ktbQuarantine', 'ktbTargetRoute']) {
     t.true(
       histories.some(({ file }) => file.startsWith(type)),
       type,

@@ -12,7 +12,7 @@ import type {
 } from './contract.js';
 import { NumberSet } from './numbers.js';
 
-export const MOST = 2 ** 40;
+const MOST = 2 ** 40;
 const DAY_MS = 86_400_000;
 /** Limits, caps and demands: more than any set of workers takes. */
 const MOST_RECORDS = 100_000;
@@ -21,7 +21,7 @@ const MOST_RANGES_TEXT = 20_000;
 const MOST_PAUSES = 500;
 const ID = /^[\w.-]{1,60}$/;
 
-export function isCount(value: unknown, most = MOST): value is number {
+function isCount(value: unknown, most = MOST): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
 }
 
@@ -37,8 +37,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isTexts(value: unknown, most: number): value is readonly string[] {
-  return Array.isArray(value) && value.length <= most && value.every((one) => isText(one, 200));
+function isTexts(value: unknown, most: number, length: number): value is readonly string[] {
+  return Array.isArray(value) && value.length <= most && value.every((one) => isText(one, length));
 }
 
 /** By stream; undefined where it is no such thing. */
@@ -64,7 +64,7 @@ export function isReport(value: unknown, nowMs: number): value is WorkerReport {
   return (
     isText(value['worker'], 60) &&
     ID.test(value['worker']) &&
-    isText(value['identity'], 300) &&
+    isText(value['identity'], 200) &&
     isCount(value['sequence']) &&
     typeof value['sentAt'] === 'number' &&
     Math.abs(value['sentAt'] - nowMs) <= DAY_MS &&
@@ -76,7 +76,7 @@ export function isReport(value: unknown, nowMs: number): value is WorkerReport {
     isObject(slots) &&
     isCount(slots['total'], MOST_RECORDS) &&
     isCount(slots['free'], MOST_RECORDS) &&
-    isTexts(value['pressure'], 20)
+    isTexts(value['pressure'], 10, 20)
   );
 }
 
@@ -95,13 +95,13 @@ export function isLeaseRequest(value: unknown): value is LeaseRequest {
   return (
     isText(bridge, 40) &&
     /^[\w-]{1,40}$/.test(bridge) &&
-    isText(identity, 300) &&
-    isText(name, 300) &&
+    isText(identity, 200) &&
+    isText(name, 200) &&
     isCount(sequence) &&
     Array.isArray(streams) &&
     streams.length <= MOST_STREAMS &&
     isObject(caps) &&
-    Object.keys(caps).length <= MOST_STREAMS
+    isTexts(Object.keys(caps), 50, 100)
   );
 }
 
@@ -112,7 +112,7 @@ export function isStream(value: unknown, bridge: string): value is StreamState {
     isText(id, 60) &&
     ID.test(id) &&
     id.startsWith(`${bridge}.`) &&
-    isTexts(classes, 8) &&
+    isTexts(classes, 4, 100) &&
     isCount(next) &&
     isCount(upTo) &&
     upTo >= next &&

@@ -10,8 +10,8 @@ const CALM_MS = 30_000;
 export interface CircuitState {
   readonly name: CircuitName;
   /**
-   * What in flight is measured by where it is more than the limit: after a cut of ours, or an operator's, in flight is
-   * over the limit by our own doing. It begins there, and comes down with it.
+   * What in flight is measured by instead of the limit, where it is over it by our own doing: after a cut of ours, or an
+   * operator's. It begins at what was in flight then, and comes down with it; 0 once that is back under the limit.
    */
   readonly reference: number;
   /** Since when it is half-open, and without overload. */
@@ -27,6 +27,8 @@ export interface CircuitSituation {
   readonly inFlight: number;
   /** What holds now: the minimum where the circuit is open. */
   readonly limit: number;
+  /** Whether the workers are gone: then nothing excuses what is in flight. */
+  readonly gone: boolean;
   /** Whether the limit came down by a decision, or in flight went up by what we have only learnt of. */
   readonly excused: boolean;
   /** New ones. */
@@ -36,17 +38,16 @@ export interface CircuitSituation {
 /** What the circuit makes of a moment. */
 export function turned(before: CircuitState, now: CircuitSituation, nowMs: number): CircuitState {
   const { inFlight, limit } = now;
-  const reference = Math.max(limit, now.excused ? inFlight : Math.min(before.reference, inFlight));
-  const overloaded = inFlight > OVERLOAD * reference;
+  const excess = now.excused ? inFlight : Math.min(before.reference, inFlight);
+  const reference = excess > limit && !now.gone ? excess : 0;
+  const overloaded = inFlight > OVERLOAD * Math.max(limit, reference);
   switch (before.name) {
     case 'closed':
-      return overloaded ? { ...CLOSED, name: 'open', reference: limit } : { ...before, reference };
+      return overloaded ? { ...CLOSED, name: 'open' } : { ...before, reference };
     case 'open':
-      return inFlight <= limit
-        ? { name: 'half-open', reference: limit, calmSince: nowMs, responses: 0 }
-        : { ...before, reference: limit };
+      return inFlight <= limit ? { ...CLOSED, name: 'half-open', calmSince: nowMs } : before;
     case 'half-open': {
-      if (overloaded) return { ...CLOSED, name: 'open', reference: limit };
+      if (overloaded) return { ...CLOSED, name: 'open' };
       const responses = before.responses + now.responses;
       if (responses >= WINDOW || nowMs - before.calmSince >= CALM_MS) return { ...CLOSED, reference };
       return { ...before, reference, responses };

@@ -17,14 +17,6 @@ const STEEPEST = 0.5;
 const SMOOTHING = 0.2;
 const LONG_WINDOW = 600;
 
-/** What one report added. Waits are already right by the worker's clock, as far as it is known. */
-export interface Responses {
-  readonly count: number;
-  readonly sumMs: number;
-  readonly waits: number;
-  readonly waitMs: number;
-}
-
 /** Where the limit stands; plain, so that it can be carried. */
 export interface LimitState {
   /** With a fraction, for the gradient's sake; null before any bridge has told the options. */

@@ -12,6 +12,7 @@ export function newer(ours: CapacitySettings, theirs: unknown): CapacitySettings
 
 /** @throws Error where the change makes no sense */
 export function changed(settings: CapacitySettings, change: SettingsChange, nowMs: number): CapacitySettings {
+  expect(typeof change === 'object' && change !== null, 'change', 'an object', change);
   const { who, why, action } = change;
   expect(isText(who, 300) && who !== '', 'who', 'a name', who);
   expect(isText(why, 1_000), 'why', 'a reason of at most 1,000 characters', why);

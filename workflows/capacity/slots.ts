@@ -1,6 +1,6 @@
 import type { StreamState } from './contract.js';
 import { NumberSet } from './numbers.js';
-import { fairShares, spread } from './shares.js';
+import { fairShares, spread, type Waiting } from './shares.js';
 import { Stream, type StreamCarry } from './stream.js';
 
 const MOST_STREAMS = 500;
@@ -22,7 +22,7 @@ export interface Room {
 export class Slots {
   readonly #streams: Map<string, Stream>;
 
-  constructor(carry: readonly StreamCarry[] = []) {
+  constructor(carry: readonly StreamCarry[]) {
     this.#streams = new Map(carry.map((one) => [one.id, Stream.from(one)]));
   }
 
@@ -97,7 +97,7 @@ export class Slots {
   look(nowMs: number): void {
     for (const stream of this.#streams.values()) {
       stream.look(nowMs);
-      if (stream.open === 0 && !stream.leases(nowMs)) this.#streams.delete(stream.id);
+      if (stream.isOver(nowMs)) this.#streams.delete(stream.id);
     }
   }
 
@@ -112,56 +112,27 @@ export class Slots {
    * @returns how many
    */
   lend(bridge: string, room: Room): number {
-    const free = room.limit - this.open;
-    const waiting = (id: string) =>
-      this.#of(id).map((stream) => ({
-        stream,
-        classes: stream.classes,
-        high: stream.high,
-        demand: room.highOnly ? stream.high : stream.demand,
-      }));
-    const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
     const { turns } = room;
-    const wants = new Map(turns.map((id) => [id, waiting(id)]));
-    const allowed = new Map(turns.map((id) => [id, new Map<string, number>()]));
-    const free1 = new Map<string, number>();
-    for (const [name, cap] of room.caps) {
-      const open = turns.map((id) => sumOf(this.#of(id).map((one) => (isIn(one, name) ? one.open : 0))));
-      const total = this.openIn(name);
-      const demands = turns.map((id) =>
-        sumOf(wants.get(id)!.map((one) => (isIn(one, name) ? one.demand : 0))),
-      );
-      const shares = fairShares(
-        cap - (total - sumOf(open)),
-        open.map((count, index) => count + demands[index]!),
-      );
-      free1.set(name, Math.max(0, cap - total));
-      for (const [index, id] of turns.entries()) {
-        allowed.get(id)!.set(name, Math.max(0, Math.min(shares[index]! - open[index]!, cap - total)));
-      }
-    }
-    const open = turns.map((id) => this.openOf(id));
-    const feasible = turns.map((id) => sumOf(spread(Infinity, wants.get(id)!, allowed.get(id)!)));
-    const shares = fairShares(
-      room.limit - (this.open - sumOf(open)),
-      open.map((count, index) => count + feasible[index]!),
-    );
     const mine = turns.indexOf(bridge);
+    const free = room.limit - this.open;
     if (mine === -1 || free <= 0) return 0;
-    const due = Math.min(free, shares[mine]! - open[mine]!);
-    let given = spread(Math.max(0, due), wants.get(bridge)!, allowed.get(bridge)!);
-    // Shares of the limit and of several classes can cross so that nobody is given anything. Whoever has waited for
-    // longest, and could go on, does.
+    const waiting = turns.map((id) => this.#waiting(id, room.highOnly));
+    const rooms = this.#classShares(room, waiting);
+    const open = turns.map((id) => this.openOf(id));
+    const wanted = open.map(
+      (count, index) => count + sumOf(spread(Infinity, waiting[index]!, rooms[index]!)),
+    );
+    const shares = fairShares(room.limit - (this.open - sumOf(open)), wanted);
+    const due = Math.max(0, Math.min(free, shares[mine]! - open[mine]!));
+    let given = spread(due, waiting[mine]!, rooms[mine]!);
     if (sumOf(given) === 0) {
-      const first = turns.find((id) => sumOf(spread(1, wants.get(id)!, free1)) > 0);
-      if (first === bridge) given = spread(1, wants.get(bridge)!, free1);
+      // Shares of the limit and of several classes can cross so that nobody is due anything. Whoever has waited for
+      // longest, of those that could go on, does.
+      const left = new Map([...room.caps].map(([name, cap]) => [name, cap - this.openIn(name)]));
+      const first = waiting.findIndex((one) => sumOf(spread(1, one, left)) > 0);
+      if (first === mine) given = spread(1, waiting[mine]!, left);
     }
-    for (const [index, { stream }] of wants.get(bridge)!.entries()) {
-      const count = given[index]!;
-      stream.lend(count);
-      stream.demand -= count;
-      stream.high = Math.max(0, stream.high - count);
-    }
+    for (const [index, { stream }] of waiting[mine]!.entries()) stream.lend(given[index]!);
     return sumOf(given);
   }
 
@@ -176,6 +147,29 @@ export class Slots {
 
   carry(): StreamCarry[] {
     return [...this.#streams.values()].map((stream) => stream.carry());
+  }
+
+  #waiting(bridge: string, highOnly: boolean): (Waiting & { readonly stream: Stream })[] {
+    return this.#of(bridge).map((stream) => {
+      const { classes, demand, high } = stream;
+      return { stream, classes, high, demand: highOnly ? high : demand };
+    });
+  }
+
+  /** For each bridge, by class: how much more it may have. */
+  #classShares({ caps, turns }: Room, waiting: readonly (readonly Waiting[])[]): Map<string, number>[] {
+    const rooms = turns.map(() => new Map<string, number>());
+    for (const [name, cap] of caps) {
+      const all = this.openIn(name);
+      const open = turns.map((id) => sumOf(this.#of(id).map((one) => (isIn(one, name) ? one.open : 0))));
+      const wanted = waiting.map(
+        (streams, index) => open[index]! + sumOf(streams.map((one) => (isIn(one, name) ? one.demand : 0))),
+      );
+      for (const [index, share] of fairShares(cap - (all - sumOf(open)), wanted).entries()) {
+        rooms[index]!.set(name, Math.max(0, Math.min(share - open[index]!, cap - all)));
+      }
+    }
+    return rooms;
   }
 
   get #fragments(): number {
@@ -195,4 +189,8 @@ export class Slots {
 
 function isIn(one: { readonly classes: readonly string[] }, name: string): boolean {
   return one.classes.includes(name);
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }

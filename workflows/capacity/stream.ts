@@ -3,6 +3,8 @@ import { NumberSet } from './numbers.js';
 
 /** How long a lease lasts; and how late a message may be before we believe what it tells of an earlier time. */
 export const LEASE_MS = 5_000;
+/** For so long a stream without open numbers is remembered, so that a bridge that comes back finds what it has used. */
+const REMEMBERED_MS = 60_000;
 const USE_GROUPS = 12;
 
 /** Numbers below `to` were used at `at`, the earliest of them after `from` (but for what is told late). */
@@ -101,6 +103,11 @@ export class Stream {
     return this.#endedAt === null && nowMs < this.#toldAt + LEASE_MS;
   }
 
+  /** Whether nothing of it is left, and nobody comes back to it. */
+  isOver(nowMs: number): boolean {
+    return this.open === 0 && this.#endedAt !== null && nowMs - this.#endedAt > REMEMBERED_MS;
+  }
+
   /**
    * Its bridge tells how far it is. A stream that is new to us is taken as it stands: the workflow before us may have
    * been terminated, and what the bridge holds must not be lent twice. At most `most` numbers are taken for open.
@@ -129,6 +136,8 @@ export class Stream {
 
   lend(count: number): void {
     this.#lent += count;
+    this.demand -= count;
+    this.high = Math.max(0, this.high - count);
   }
 
   /** Its bridge has said farewell: it will use nothing more, and what is used comes back as ever. */

@@ -1,7 +1,7 @@
 import { rangesByStream } from './checks.js';
 import type { NumberRanges, Sum, WorkerReport, WorkerView } from './contract.js';
+import type { Moment } from './governor.js';
 import { WINDOW } from './limit.js';
-import type { Responses } from './limit.js';
 import { NumberSet } from './numbers.js';
 
 /** A worker reports twice a second while busy, and every 30 s otherwise. */
@@ -51,21 +51,19 @@ export class Workers {
   readonly #workers: Map<string, Worker>;
   #chunks: readonly Chunk[];
 
-  constructor(carry: WorkersCarry = { workers: [], chunks: [] }) {
+  constructor(carry: WorkersCarry) {
     this.#workers = new Map(carry.workers);
     this.#chunks = carry.chunks;
   }
 
   /**
    * @param open of a stream's numbers, those that are open
-   * @param rawMs the workflow's time, which may jump; `nowMs` is ours, which does not go back
    * @returns how many responses are new; undefined for a report that is late, or comes again
    */
   report(
     report: WorkerReport,
     open: (stream: string, numbers: NumberSet) => NumberSet,
-    nowMs: number,
-    rawMs: number,
+    { now: nowMs, raw }: Moment,
   ): number | undefined {
     const before = this.#workers.get(report.worker);
     if (before ? report.sequence <= before.sequence : this.#workers.size >= MOST_WORKERS) return undefined;
@@ -76,7 +74,8 @@ export class Workers {
       const inHand = open(stream, numbers).toString();
       if (inHand !== '') running.set(stream, inHand);
     }
-    const delta = rawMs - report.sentAt;
+    // By the server's time, jumps and all: that is what the worker has measured its waits against.
+    const delta = raw - report.sentAt;
     const skew = skewWith(before?.skew, delta, nowMs);
     this.#workers.set(report.worker, {
       identity: report.identity,
@@ -94,7 +93,14 @@ export class Workers {
     });
     const responses = since(before?.responses, report.responses);
     const waits = since(before?.waits, report.waits);
-    this.#note({ worker: report.worker, ...responses, waits: waits.count, waitMs: waits.sumMs });
+    const sumMs = Math.max(0, responses.sumMs);
+    this.#note({
+      worker: report.worker,
+      count: responses.count,
+      sumMs,
+      waits: waits.count,
+      waitMs: waits.sumMs,
+    });
     return responses.count;
   }
 
@@ -109,7 +115,7 @@ export class Workers {
   }
 
   /** Whether any has ever been seen, as far as we remember. */
-  get known(): boolean {
+  get seen(): boolean {
     return this.#workers.size > 0;
   }
 
@@ -118,8 +124,12 @@ export class Workers {
     return this.#living(nowMs).reduce((sum, { busy }) => sum + busy, 0);
   }
 
+  /** Of all together: that one has no slot free is nothing while another one has. */
   pressure(nowMs: number): string[] {
-    return [...new Set(this.#living(nowMs).flatMap(({ pressure }) => pressure))].sort();
+    const living = this.#living(nowMs);
+    const told = new Set(living.flatMap(({ pressure }) => pressure));
+    if (!living.every(({ pressure }) => pressure.includes('slots'))) told.delete('slots');
+    return [...told].sort();
   }
 
   /** Whether every worker that lives has told what it has in hand after this time. */
@@ -130,17 +140,21 @@ export class Workers {
     return living.length > 0 && living.every(told);
   }
 
-  /** Of a stream, what the living have in hand. */
-  inHand(stream: string, nowMs: number): NumberSet {
+  /**
+   * Of a stream, what workers have in hand. What a process had that fell silent, or ended amid its work, is run again
+   * elsewhere when its heartbeats are missed, which nobody tells us: so it counts for a slot's lease longer.
+   */
+  inHand(stream: string, slotLeaseMs: number, nowMs: number): NumberSet {
     const numbers = new NumberSet();
-    for (const { running } of this.#living(nowMs)) {
-      if (Object.hasOwn(running, stream)) numbers.addAll(NumberSet.from(running[stream]!));
+    for (const { running, at } of this.#workers.values()) {
+      if (nowMs - at < slotLeaseMs && Object.hasOwn(running, stream))
+        numbers.addAll(NumberSet.from(running[stream]!));
     }
     return numbers;
   }
 
   /** Of the last responses. Waits are put right by how far each worker's clock is off. */
-  window(): Responses {
+  window(): Omit<Chunk, 'worker'> {
     let [count, sumMs, waits, waitMs] = [0, 0, 0, 0];
     for (const chunk of this.#chunks) {
       const worker = this.#workers.get(chunk.worker);
@@ -191,8 +205,7 @@ function isAlive(worker: Worker, nowMs: number): boolean {
 function since(before: Sum | undefined, now: Sum): Sum {
   if (!before) return now.count <= WINDOW ? now : { count: 0, sumMs: 0 };
   const count = now.count - before.count;
-  if (count <= 0) return { count: 0, sumMs: 0 };
-  return { count, sumMs: now.sumMs - before.sumMs };
+  return count > 0 ? { count, sumMs: now.sumMs - before.sumMs } : { count: 0, sumMs: 0 };
 }
 
 function skewWith(before: Worker['skew'] | undefined, delta: number, nowMs: number): Worker['skew'] {
