@@ -157,6 +157,7 @@ export class Bridge {
       maxPollRecords: config.maxPollRecords,
       admission,
       workers: () => capacity?.workersPressure ?? [],
+      onDeferred: () => metrics.deferred('pressure'),
       logger,
     }));
     const backlog = (this.#backlog = new BacklogGate({

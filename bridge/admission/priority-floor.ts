@@ -1,7 +1,7 @@
 import type { Priority } from '../config/types.js';
 
 /** From the one that goes first. */
-export const PRIORITIES: readonly Priority[] = ['high', 'medium', 'low'];
+const PRIORITIES: readonly Priority[] = ['high', 'medium', 'low'];
 
 interface Present {
   readonly priority: Priority;

@@ -9,7 +9,7 @@ import type { Observed } from './observed.js';
 import { createSeries, type Series } from './series.js';
 
 /** Why a record waits, as `ktb_records_deferred_total` has it. */
-export type DeferReason = 'held' | 'decoder' | 'demand' | 'delayed';
+export type DeferReason = 'held' | 'decoder' | 'demand' | 'pressure' | 'delayed';
 
 const CIRCUIT: Readonly<Record<CircuitName, number>> = { closed: 0, 'half-open': 1, open: 2 };
 const PAUSES = ['buffer', 'held', 'stopped', 'drain'] as const;

@@ -28,7 +28,7 @@ export function createSeries(registry: Registry) {
     ),
     deferred: counter(
       'ktb_records_deferred_total',
-      'Records that had to wait: `held` and `decoder` at the head of their line, `demand` since their route asks for none, `delayed` in Temporal until they are due.',
+      'Records that had to wait: `held` and `decoder` at the head of their line, `demand` since their route asks for none, `pressure` since they are of low priority, `delayed` in Temporal until they are due.',
       ['reason'],
     ),
     conflated: counter(

@@ -24,6 +24,8 @@ export interface BridgePressureOptions {
   readonly admission: Pick<Admission, 'raiseFloor' | 'lowerFloor'>;
   /** What the workers tell; none where it is not known, or too old to be true. */
   readonly workers: () => readonly string[];
+  /** A record waits for it. */
+  readonly onDeferred?: () => void;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
   /** @default this process's */
   readonly machine?: Pick<MachinePressureOptions, 'usage' | 'eventLoopMs'>;
@@ -66,7 +68,9 @@ export class BridgePressure {
 
   /** A record waits, for admission's reason. */
   deferred(reason: string): void {
-    if (reason === PRESSURE) this.#deferred++;
+    if (reason !== PRESSURE) return;
+    this.#deferred++;
+    this.#options.onDeferred?.();
   }
 
   state(): PressureState {
