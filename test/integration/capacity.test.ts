@@ -59,14 +59,24 @@ async function stage(options: SceneOptions = {}): Promise<Stage> {
     },
     mostOpen: async (query) => {
       const all = await scene.executions(query);
-      const changes = all.flatMap(({ startTime, closeTime }) => [
-        { at: startTime.getTime(), by: 1 },
-        { at: closeTime?.getTime() ?? Number.POSITIVE_INFINITY, by: -1 },
-      ]);
-      let [open, most] = [0, 0];
-      for (const { by } of changes.sort((a, b) => a.at - b.at || a.by - b.by))
-        most = Math.max(most, (open += by));
-      return most;
+      const changes = all.flatMap(({ startTime, closeTime, memo }) => {
+        const slot = String(memo?.['slot'] ?? 'without');
+        return [
+          { at: startTime.getTime(), slot, begins: true },
+          { at: closeTime?.getTime() ?? Number.POSITIVE_INFINITY, slot, begins: false },
+        ];
+      });
+      const open: string[] = [];
+      let most: string[] = [];
+      for (const { slot, begins } of changes.sort(
+        (a, b) => a.at - b.at || Number(a.begins) - Number(b.begins),
+      )) {
+        if (begins) open.push(slot);
+        else open.splice(open.indexOf(slot), 1);
+        if (open.length > most.length) most = [...open];
+      }
+      if (most.length > LIMIT) console.log(`open at once: ${most.join(' ')}`);
+      return most.length;
     },
     [Symbol.asyncDispose]: async () => {
       await port.close();
