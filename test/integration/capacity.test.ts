@@ -60,7 +60,7 @@ async function stage(options: SceneOptions = {}): Promise<Stage> {
     mostOpen: async (query) => {
       const all = await scene.executions(query);
       const changes = all.flatMap(({ startTime, closeTime, memo }) => {
-        const slot = String(memo?.['slot'] ?? 'without');
+        const slot = (memo?.['slot'] as string | undefined) ?? 'without';
         return [
           { at: startTime.getTime(), slot, begins: true },
           { at: closeTime?.getTime() ?? Number.POSITIVE_INFINITY, slot, begins: false },
