@@ -70,6 +70,8 @@ function report(): void {
   out(`${'ours / ceiling, each round'.padEnd(30)}${three(ratios.ceiling, 3)}`);
   out(`${'ours / naive, each round'.padEnd(30)}${three(ratios.naive, 3)}`);
   out(`${'ours / without the loop'.padEnd(30)}${three(ratios.off, 3)}`);
+  const messages = results.ours.map((one) => one.loopMessagesPerSecond);
+  out(`${'ours: loop messages a second'.padEnd(30)}${three(spreadOf(messages), 2)}`);
   out(`\nours / without the loop by medians: ${loopByMedians.toFixed(3)}`);
   out(`ours / ceiling by medians: ${byMedians.toFixed(3)}`);
   out(`\nCPU ms a record${PARTS.map((part) => part.padStart(10)).join('')}`);
