@@ -20,6 +20,7 @@ class Lender {
   /** Numbers that each stream may have altogether. */
   total = 1_000_000;
   settings = NO_SETTINGS;
+  inFlight = 0;
   fault: TemporalFault | undefined;
   silent = false;
 
@@ -37,7 +38,7 @@ class Lender {
       upTo: Object.fromEntries(upTo) as Record<string, number>,
       forMs: 5_000,
       limit: 100,
-      inFlight: 0,
+      inFlight: this.inFlight,
       circuit: 'closed',
       workers: 1,
       bridges: 1,
@@ -149,6 +150,27 @@ test.serial('an idle bridge gives everything back once and asks no more', async 
   t.true(length <= 4, `${length} requests`);
   await end();
 });
+
+test.serial(
+  'while slots are out elsewhere an idle bridge looks on, seldom: somebody must tell that nothing waits',
+  async (t) => {
+    using clock = fakeClock();
+    const { port, want, end } = setup();
+    port.inFlight = 3;
+    want(3);
+    await clock.advance(10_000);
+    const { length } = port.requests;
+    await clock.advance(60_000);
+    const more = port.requests.length - length;
+    t.true(more >= 10 && more <= 13, `${more} in a minute`);
+    port.inFlight = 0;
+    await clock.advance(6_000);
+    const then = port.requests.length;
+    await clock.advance(60_000);
+    t.is(port.requests.length, then);
+    await end();
+  },
+);
 
 test.serial('slots that were given back are told, and then it is quiet', async (t) => {
   using clock = fakeClock();
