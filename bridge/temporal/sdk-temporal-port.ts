@@ -113,7 +113,10 @@ export class SdkTemporalPort implements TemporalPort {
     } as unknown as WorkflowStartOptions;
     try {
       const handle = await this.#bounded(() => this.#client.start(request.workflowType, options));
-      return { kind: 'started', runId: handle.firstExecutionRunId };
+      const runId = handle.firstExecutionRunId;
+      return this.#client.metClosed(runId)
+        ? { kind: 'started', runId, closed: true }
+        : { kind: 'started', runId };
     } catch (error) {
       const taken = takenIn(error);
       if (taken) return { kind: 'taken', requestId: taken.requestId, runId: taken.runId };
