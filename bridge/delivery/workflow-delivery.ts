@@ -132,7 +132,8 @@ export class WorkflowDelivery implements Delivery {
         return this.#quarantine(record, outcome, message, outcome, signal);
       }
       // A delayed one weighs on nobody until it is due.
-      if (outcome === 'started' && !start.closed && !isDelayed(record, this.#now())) this.#options.onStarted?.();
+      if (outcome === 'started' && !start.closed && !isDelayed(record, this.#now()))
+        this.#options.onStarted?.();
       return { outcome, workflowId, runId, message };
     }
   }

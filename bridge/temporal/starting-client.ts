@@ -70,11 +70,7 @@ export class StartingClient extends WorkflowClient {
   }
 }
 
-function tap(
-  service: WorkflowService,
-  limits: StartingClientLimits,
-  closed: Set<string>,
-): WorkflowService {
+function tap(service: WorkflowService, limits: StartingClientLimits, closed: Set<string>): WorkflowService {
   const tapped = Object.create(service) as WorkflowService;
   tapped.startWorkflowExecution = (async (request: StartCall) => {
     checkSize(request, limits);
