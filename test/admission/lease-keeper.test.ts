@@ -5,6 +5,7 @@ import { SlotPool } from '../../bridge/admission/slot-pool.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import type { CapacitySettings, Lease, LeaseRequest } from '../../workflows/capacity/contract.js';
 import { fakeClock, turn } from '../helpers/doubles/clock.js';
+import { LIMIT_DEFAULTS } from '../../workflows/capacity/contract.js';
 
 const NO_SETTINGS: CapacitySettings = { version: 0, limit: null, pauses: {} };
 const PAUSED: CapacitySettings = {
@@ -76,15 +77,7 @@ function setup() {
     identity: 'host:1',
     name: 's',
     caps: {},
-    limit: {
-      limit: 'aimd',
-      initial: 100,
-      minimum: 10,
-      maximum: 200,
-      slowMs: 1000,
-      fastMs: 100,
-      slotLeaseMs: 60_000,
-    },
+    limit: LIMIT_DEFAULTS,
     backlog: () => ({ count: 0, polled: true }),
     busy: () => state.busy,
     now,
