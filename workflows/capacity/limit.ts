@@ -4,7 +4,7 @@ import type { LimitOptions } from './contract.js';
 export const WINDOW = 100;
 /** How often the limit may move, and after how many new responses. */
 const PACE_MS = 1_000;
-const PACE_RESPONSES = 10;
+export const PACE_RESPONSES = 10;
 /** Records that wait longer for a worker make a slow response an overload. */
 const WAIT_MS = 200;
 const STEP_DOWN = 10;

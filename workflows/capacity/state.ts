@@ -141,7 +141,7 @@ export class CapacityState {
   }
 
   #view(now: number): CapacityView {
-    const { responseMs, waitMs } = this.#means();
+    const { responseMs, waitMs } = this.#means(now);
     return {
       taskQueue: this.#is.taskQueue,
       limit: this.#limit(now),
@@ -246,7 +246,7 @@ export class CapacityState {
   #turn(at: Moment, told: { responses?: number; excused?: boolean }): void {
     const { boundAt } = this.#is;
     const situation = {
-      ...this.#means(),
+      ...this.#means(at.now),
       inFlight: this.#slots.open,
       inWork: this.#inWork(at.now),
       bound: boundAt !== null && at.now - boundAt < LEASE_MS,
@@ -265,8 +265,8 @@ export class CapacityState {
     return { alive: this.#workers.alive(now), seen: this.#workers.seen, decided };
   }
 
-  #means(): { responseMs: number | null; waitMs: number | null } {
-    const { count, sumMs, waits, waitMs } = this.#workers.window();
+  #means(now: number): { responseMs: number | null; waitMs: number | null } {
+    const { count, sumMs, waits, waitMs } = this.#workers.window(now);
     return { responseMs: mean(sumMs, count), waitMs: mean(waitMs, waits) };
   }
 

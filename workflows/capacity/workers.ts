@@ -1,7 +1,7 @@
 import { rangesByStream } from './checks.js';
 import type { NumberRanges, Sum, WorkerReport, WorkerView } from './contract.js';
 import type { Moment } from './governor.js';
-import { WINDOW } from './limit.js';
+import { PACE_RESPONSES, WINDOW } from './limit.js';
 import { NumberSet } from './numbers.js';
 
 /** A worker reports twice a second while busy, and every 30 s otherwise. */
@@ -13,8 +13,16 @@ const SKEW_WINDOW_MS = 60_000;
 /** An idle worker that has taken something tells so at once: after so long its silence says that it has not. */
 const SILENCE_MS = 5_000;
 const MOST_WORKERS = 500;
+/**
+ * What is older says nothing of now, as long as enough is newer: eight slots that have become slow give four responses
+ * a second, and a hundred fast ones of before would hide them for half a minute.
+ */
+const RECENT_MS = 2_000;
 
+/** What one report has told. */
 interface Chunk {
+  /** By our clock; not there in what an earlier release carried on. */
+  readonly at?: number;
   readonly worker: string;
   readonly count: number;
   readonly sumMs: number;
@@ -95,6 +103,7 @@ export class Workers {
     const waits = since(before?.waits, report.waits);
     const sumMs = Math.max(0, responses.sumMs);
     this.#note({
+      at: nowMs,
       worker: report.worker,
       count: responses.count,
       sumMs,
@@ -153,10 +162,14 @@ export class Workers {
     return numbers;
   }
 
-  /** Of the last responses. Waits are put right by how far each worker's clock is off. */
-  window(): Omit<Chunk, 'worker'> {
+  /**
+   * Of the last 100 responses those of the last two seconds, or the last ten where there are fewer. Waits are put right
+   * by how far each worker's clock is off.
+   */
+  window(nowMs: number): Omit<Chunk, 'worker' | 'at'> {
     let [count, sumMs, waits, waitMs] = [0, 0, 0, 0];
-    for (const chunk of this.#chunks) {
+    for (const chunk of [...this.#chunks].reverse()) {
+      if (count >= PACE_RESPONSES && nowMs - (chunk.at ?? nowMs) > RECENT_MS) break;
       const worker = this.#workers.get(chunk.worker);
       count += chunk.count;
       sumMs += chunk.sumMs;

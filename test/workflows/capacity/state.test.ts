@@ -82,6 +82,26 @@ test('without any worker the minimum is lent, and the answer says why no more', 
   t.is(lease.heldBy[0], 'No worker reports: at most 10 until one does.');
 });
 
+test('a worker of eight slots that becomes slow is seen by its first slow responses, whatever was fast before', (t) => {
+  const scene = working();
+  const responses = { count: 0, sumMs: 0 };
+  const waits = { count: 0, sumMs: 0 };
+  const told = (count: number, ms: number, waitMs: number) => {
+    responses.count += count;
+    responses.sumMs += count * ms;
+    waits.count += count;
+    waits.sumMs += count * waitMs;
+    scene.lease('bridge01', { demand: 50 });
+    scene.report({ responses: { ...responses }, waits: { ...waits } });
+  };
+  scene.pass(20, () => told(15, 500, 5));
+  t.is(scene.view.limit, 100);
+  scene.pass(1, () => told(0, 0, 0)); // all eight run, for two seconds each
+  scene.pass(1, () => told(8, 2_000, 1_500));
+  t.is(scene.view.limit, 90, 'none of the hundred before hides it');
+  t.true(scene.view.responseMs! > 1_000);
+});
+
 test('two bridges share the limit, and what one does not want is for the other', (t) => {
   const scene = working();
   t.is(scene.lease('bridge01', { demand: 20 }).upTo['bridge01.0'], 20);
