@@ -13,6 +13,7 @@ import { paidCalls, type RecordCalls } from './paid-calls.js';
 import { Interrupted, type PersistentCalls } from './persistent-calls.js';
 import { quarantineRequestOf, type QuarantineCase } from './quarantine-start.js';
 import { isDelayed, startRecord, type RecordStart, type StartScope } from './record-start.js';
+import { SlotOwner } from './slot-owner.js';
 
 export interface WorkflowDeliveryOptions {
   readonly port: RecordCalls;
@@ -46,6 +47,7 @@ export class WorkflowDelivery implements Delivery {
   readonly commitOn = 'accepted';
   readonly #options: WorkflowDeliveryOptions;
   readonly #bytes = new ByteGate(BYTES_UNDER_WAY);
+  readonly #slotOwner = new SlotOwner();
   /** The last start under way for an ID: two records of one key go in the order of the log. */
   readonly #underWay = new Map<string, Promise<void>>();
 
@@ -157,6 +159,8 @@ export class WorkflowDelivery implements Delivery {
       calls.run(id, call, signal).catch(faultOrThrow),
     );
     if (start instanceof TemporalFault || start.outcome !== 'started' || start.closed) slot.used = false;
+    else if (slot.used && slot.text !== undefined)
+      slot.used = !(await this.#slotOwner.isAnother(start, slot.text, port, signal));
     return start;
   }
 

@@ -334,6 +334,42 @@ test('a redelivered record whose execution has closed holds no slot', async (t) 
   t.is(permit.why, 'settled');
 });
 
+test('one whose execution still runs gives its slot back: it has that of the bridge before', async (t) => {
+  const port = new TemporalDouble();
+  const before = workflowDelivery(port).delivery;
+  await before.deliver([deliverable()], new CountedPermit(1, ['a.0:1']), new Notes(), signal);
+  const heir = workflowDelivery(port).delivery;
+  const again = new CountedPermit(1, ['b.0:7']);
+  await heir.deliver([deliverable()], again, new Notes(), signal);
+  t.is(again.why, 'settled');
+  const next = new CountedPermit(1, ['b.0:8']);
+  await heir.deliver([deliverable({ key: 'new', source: { offset: 1n } })], next, new Notes(), signal);
+  t.is(next.why, 'inWork');
+  t.deepEqual(next.used, ['b.0:8']);
+});
+
+test('whose slot it is is asked at the beginning of an assignment only, and no answer leaves the slot in work', async (t) => {
+  const port = new TemporalDouble();
+  const { delivery } = workflowDelivery(port);
+  let asked = 0;
+  const describe = port.describe.bind(port);
+  port.describe = (...at) => {
+    asked++;
+    return asked === 1 ? Promise.reject(new TemporalFault('systemic', 'away')) : describe(...at);
+  };
+  for (let offset = 0; offset < 50; offset++) {
+    const permit = new CountedPermit(1, [`b.0:${offset}`]);
+    const record = deliverable({ key: `k${offset}`, source: { offset: BigInt(offset) } });
+    await delivery.deliver([record], permit, new Notes(), signal);
+    t.is(permit.why, 'inWork', `${offset}`);
+  }
+  t.is(asked, 21, 'the one without an answer, and twenty in a row that were new');
+  const { signal: later } = new AbortController();
+  const record = deliverable({ key: 'later', source: { partition: 1 } });
+  await delivery.deliver([record], new CountedPermit(1, ['b.0:50']), new Notes(), later);
+  t.is(asked, 22, 'another assignment is another beginning');
+});
+
 test('without a slot the memo has none, and the permit comes back as settled', async (t) => {
   const port = new TemporalDouble();
   const permit = new CountedPermit(1);
