@@ -7,11 +7,13 @@ import {
   defineSignal,
   defineUpdate,
   setHandler,
+  upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
 import {
   LEASE_UPDATE,
   REPORT_SIGNAL,
+  SETTINGS_MEMO,
   SETTINGS_UPDATE,
   VIEW_QUERY,
   type CapacitySettings,
@@ -44,6 +46,11 @@ const view = defineQuery<CapacityView>(VIEW_QUERY);
 export async function ktbCapacity(taskQueue: string, carried?: CapacityCarry): Promise<void> {
   const state = carried === undefined ? CapacityState.fresh(taskQueue) : CapacityState.from(carried);
   let messages = 0;
+  const shownVersion = () => (workflowInfo().memo?.[SETTINGS_MEMO] as CapacitySettings | undefined)?.version;
+  const showSettings = () => {
+    if (state.settings.version !== (shownVersion() ?? 0)) upsertMemo({ [SETTINGS_MEMO]: state.settings });
+  };
+  showSettings();
   setHandler(report, (told) => {
     messages++;
     state.report(told, Date.now());
@@ -52,14 +59,18 @@ export async function ktbCapacity(taskQueue: string, carried?: CapacityCarry): P
     lease,
     (request) => {
       messages++;
-      return state.lease(request, Date.now());
+      const answer = state.lease(request, Date.now());
+      showSettings();
+      return answer;
     },
     { validator: checkRequest },
   );
   setHandler(settings, (change) => {
     messages++;
     try {
-      return state.change(change, Date.now());
+      const changed = state.change(change, Date.now());
+      showSettings();
+      return changed;
     } catch (error) {
       // Thrown as it is it would fail the task, again and again.
       throw ApplicationFailure.nonRetryable(

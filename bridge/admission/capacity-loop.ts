@@ -17,7 +17,7 @@ import { clientIdentity } from '../temporal/worker-identity.js';
 
 export interface CapacityLoopOptions {
   readonly config: ResolvedConfig;
-  readonly port: Pick<CapacityPort, 'lease'>;
+  readonly port: Pick<CapacityPort, 'lease' | 'settings'>;
   readonly holds: Pick<RouteHolds, 'hold' | 'lift' | 'holdOf'>;
   readonly backlog: Pick<BacklogGate, 'backlog' | 'lastLook'>;
   readonly onCircuit?: (circuit: CircuitName, lease: Lease) => void;

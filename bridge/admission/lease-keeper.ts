@@ -12,7 +12,7 @@ import type { SlotGate } from './slot-gate.js';
 import type { SlotPool } from './slot-pool.js';
 
 export interface LeaseKeeperOptions {
-  readonly port: Pick<CapacityPort, 'lease'>;
+  readonly port: Pick<CapacityPort, 'lease' | 'settings'>;
   readonly pool: SlotPool;
   readonly gate: Pick<SlotGate, 'short' | 'waiting' | 'waitingOf' | 'turn'>;
   /** As the pool's. */
@@ -150,6 +150,12 @@ export class LeaseKeeper {
     if (lease === undefined) return;
     if (lease instanceof TemporalFault) {
       this.#failed(lease, askedAt);
+      // What is paused must be known before anything goes without a lease.
+      const settings = await orAborted(
+        port.settings(ANSWER_MS).catch(() => undefined),
+        signal,
+      );
+      if (settings !== undefined) this.#decided(settings);
     } else {
       this.#pending = undefined;
       const more = pool.granted(lease, pending.madeAt);
@@ -180,16 +186,18 @@ export class LeaseKeeper {
   }
 
   #answered(lease: Lease): void {
-    const { onLease, onSettings } = this.#options;
     this.#failing = false;
     this.#retryMs = RETRY_MS;
     this.#lease = lease;
-    onLease?.(lease);
-    const { settings } = lease;
+    this.#options.onLease?.(lease);
+    this.#decided(lease.settings);
+  }
+
+  #decided(settings: CapacitySettings): void {
     // One that was terminated knows nothing until we have told it; what we know is newer then.
     if (this.#settings !== undefined && settings.version <= this.#settings.version) return;
     this.#settings = settings;
-    onSettings?.(settings);
+    this.#options.onSettings?.(settings);
   }
 
   #failed(fault: TemporalFault, askedAt: number): void {

@@ -67,6 +67,7 @@ export function timedCapacityPort(inner: CapacityPort, watch: CallWatch): Capaci
   const timed = timer(watch);
   return {
     lease: timed('lease', inner.lease.bind(inner)),
+    settings: timed('settings', inner.settings.bind(inner)),
     report: timed('report', inner.report.bind(inner)),
     change: timed('change', inner.change.bind(inner)),
     view: timed('view', inner.view.bind(inner)),

@@ -9,7 +9,7 @@ import type {
 
 /**
  * What bridges, workers and operators ask of a task queue's capacity workflow; each starts it where there is none. All
- * but `report` need a worker that runs it. Adapters: `SdkCapacityPort`, and a double that runs the same state in memory;
+ * but `report` and `settings` need a worker that runs it. Adapters: `SdkCapacityPort`, and a double that runs the same state in memory;
  * one contract test runs against both.
  */
 export interface CapacityPort {
@@ -22,6 +22,11 @@ export interface CapacityPort {
   report(report: WorkerReport): Promise<void>;
   /** @throws TemporalFault as `lease`; `rejected` where the change makes no sense */
   change(change: SettingsChange, timeoutMs: number): Promise<CapacitySettings>;
+  /**
+   * What operators have decided, also where no worker answers, or the workflow was terminated; undefined where nothing
+   * was ever decided. @throws TemporalFault
+   */
+  settings(timeoutMs: number): Promise<CapacitySettings | undefined>;
   /** Undefined where there is no capacity workflow. @throws TemporalFault as `lease` */
   view(timeoutMs: number): Promise<CapacityView | undefined>;
   close(): Promise<void>;

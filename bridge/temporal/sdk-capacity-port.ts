@@ -10,6 +10,7 @@ import {
   capacityWorkflowId,
   LEASE_UPDATE,
   REPORT_SIGNAL,
+  SETTINGS_MEMO,
   SETTINGS_UPDATE,
   VIEW_QUERY,
   type CapacitySettings,
@@ -19,6 +20,7 @@ import {
   type SettingsChange,
   type WorkerReport,
 } from '../../workflows/capacity/contract.js';
+import { isSettings } from '../../workflows/capacity/checks.js';
 import { ownTaskQueue } from '../../workflows/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { messageOf } from '../errors.js';
@@ -86,6 +88,19 @@ export class SdkCapacityPort implements CapacityPort {
         }),
       );
     } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async settings(timeoutMs: number): Promise<CapacitySettings | undefined> {
+    try {
+      const found = await this.#bounded(timeoutMs, () =>
+        this.#client.getHandle(capacityWorkflowId(this.#taskQueue)).describe(),
+      );
+      const settings: unknown = found.memo?.[SETTINGS_MEMO];
+      return isSettings(settings) ? settings : undefined;
+    } catch (error) {
+      if (error instanceof Error && error.name === 'WorkflowNotFoundError') return undefined;
       throw faultOf(error);
     }
   }

@@ -20,7 +20,7 @@ class Lender {
   readonly times: number[] = [];
   /** Numbers that each stream may have altogether. */
   total = 1_000_000;
-  settings = NO_SETTINGS;
+  lent = NO_SETTINGS;
   inFlight = 0;
   fault: TemporalFault | undefined;
   silent = false;
@@ -45,8 +45,16 @@ class Lender {
       bridges: 1,
       heldBy: [],
       pressure: [],
-      settings: this.settings,
+      settings: this.lent,
     };
+  }
+
+  /** As the memo shows them. */
+  shown: CapacitySettings | undefined;
+
+  async settings(): Promise<CapacitySettings | undefined> {
+    if (this.fault) throw this.fault;
+    return this.shown;
   }
 
   get last(): LeaseRequest {
@@ -284,17 +292,34 @@ test.serial(
   async (t) => {
     using clock = fakeClock();
     const { port, settings, want, state, end } = setup();
-    port.settings = PAUSED;
+    port.lent = PAUSED;
     state.busy = true;
     want();
     await clock.advance(5_000);
     t.deepEqual(settings, [PAUSED]);
     t.is(port.requests[0]!.settings, null);
     t.deepEqual(port.last.settings, PAUSED);
-    port.settings = NO_SETTINGS; // a new one, that knows nothing yet
+    port.lent = NO_SETTINGS; // a new one, that knows nothing yet
     await clock.advance(5_000);
     t.deepEqual(settings, [PAUSED]);
     t.deepEqual(port.last.settings, PAUSED);
+    await end();
+  },
+);
+
+test.serial(
+  'where no worker answers what is paused is known before anything goes without a lease',
+  async (t) => {
+    using clock = fakeClock();
+    const { port, keeper, settings, want, end } = setup();
+    port.silent = true;
+    port.shown = PAUSED;
+    want();
+    await clock.advanceUntil(() => settings.length > 0, 10_000);
+    t.false(keeper.failing, 'nothing has gone yet');
+    await clock.advance(20_000);
+    t.true(keeper.failing);
+    t.deepEqual(settings, [PAUSED], 'told once');
     await end();
   },
 );

@@ -53,6 +53,13 @@ test('a pause outlives a restart of bridge and worker, everything waits in Kafka
   t.regex(shown.stdout, new RegExp(`paused +${scene.name}, by ann since .*: the bank is down\n`));
   t.regex(shown.stdout, new RegExp(`held by +.*${scene.name} is paused by ann \\(the bank is down\\)`));
   t.regex(shown.stdout, new RegExp(`^ktb@\\S+ +${scene.name} `, 'm'), 'the bridge that asks');
+  // One that starts while no worker answers hears of it too.
+  await newWorker.term();
+  await second.kill();
+  const third = scene.bridge('bridge-3', TALKS);
+  await third.waitForOutput(/"gates":\["paused"\]/);
+  t.is((await scene.executions()).length, 0);
+  await scene.worker('worker-3').waitForOutput('"polling"');
   const resumed = await ktb(scene, 'resume');
   t.deepEqual([resumed.code, resumed.stdout], [0, `${scene.name} goes on.\n`]);
   await scene.committedToEnd();

@@ -66,6 +66,7 @@ test('a lease that no worker answered is answered when one comes, under the same
 test('over continue-as-new under load nothing is lost: every lease is answered, every release is counted once', async (t) => {
   t.timeout(240_000);
   const { port, taskQueue } = await open();
+  const settings = await port.change({ who: 'ann', why: '', action: 'pause', scope: 'other' }, 10_000);
   const total = await load(t, port, 700);
   const runs = await until(() => listExecutions(client!, `WorkflowId = "${capacityWorkflowId(taskQueue)}"`), {
     what: 'a run that follows another',
@@ -75,6 +76,7 @@ test('over continue-as-new under load nothing is lost: every lease is answered, 
   t.true(runs.every(({ historyLength }) => historyLength < 10_000));
   const view = await port.view(10_000);
   t.is(view!.inFlight, 0, `${total} slots were lent and have come back`);
+  t.deepEqual(await port.settings(10_000), settings, 'each run shows what operators have decided');
 });
 
 /** Four bridges ask, use all that they get, and a worker reports it released. @returns how many slots were used */

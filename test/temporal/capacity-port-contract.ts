@@ -125,6 +125,19 @@ export function capacityPortContract(test: TestFn, open: () => Promise<CapacityU
     t.deepEqual((await port.view(PATIENCE_MS))?.settings, known);
   });
 
+  test('what operators have decided can be asked without a worker, and after a termination', async (t) => {
+    const { port, terminate, stopWorker } = await open();
+    t.is(await port.settings(PATIENCE_MS), undefined);
+    await port.lease(leaseRequest(), PATIENCE_MS);
+    t.is(await port.settings(PATIENCE_MS), undefined, 'nothing was decided');
+    await port.change({ who: 'ann', why: 'ticket 812', action: 'pause', scope: 'orders' }, PATIENCE_MS);
+    const decided = await port.change({ who: 'ann', why: '', action: 'limit', limit: 42 }, PATIENCE_MS);
+    await stopWorker();
+    t.deepEqual(await port.settings(PATIENCE_MS), decided);
+    await terminate();
+    t.deepEqual(await port.settings(PATIENCE_MS), decided);
+  });
+
   test('without a worker a lease, a change and a view end in a systemic fault, in time; a report is taken', async (t) => {
     const { port, stopWorker } = await open();
     await port.lease(leaseRequest(), PATIENCE_MS);

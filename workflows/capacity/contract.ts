@@ -21,6 +21,8 @@ export const LEASE_UPDATE = 'lease';
 export const SETTINGS_UPDATE = 'settings';
 /** Query; answers with a {@link CapacityView}. */
 export const VIEW_QUERY = 'view';
+/** Memo: the {@link CapacitySettings} that hold, for bridges that start while no worker answers. */
+export const SETTINGS_MEMO = 'settings';
 
 /** A set of whole numbers as text: `3-7,9,12-40`; empty for none. See numbers.ts. */
 export type NumberRanges = string;

@@ -81,6 +81,11 @@ export class CapacityState {
     return new CapacityState(carry);
   }
 
+  /** What operators have decided. */
+  get settings(): CapacitySettings {
+    return this.#is.settings;
+  }
+
   /** Messages that made no sense, or parts of them. */
   get ignored(): number {
     return this.#is.ignored;

@@ -16,6 +16,8 @@ export class CapacityDouble implements CapacityPort {
   readonly #taskQueue: string;
   readonly #answers = new Map<string, Lease>();
   #state: CapacityState | undefined;
+  /** As the memo of the last run. */
+  #shown: CapacitySettings | undefined;
   /** Reports that wait for a worker. */
   readonly #waiting: WorkerReport[] = [];
   /** Whether there is a worker that runs the workflow. */
@@ -33,6 +35,7 @@ export class CapacityDouble implements CapacityPort {
     await this.#answering(timeoutMs);
     const id = `${request.bridge}-${request.sequence}`;
     const answer = this.#answers.get(id) ?? this.#living.lease(copy(request), Date.now());
+    this.#show(answer.settings);
     this.#answers.set(id, answer);
     return copy(answer);
   }
@@ -47,10 +50,17 @@ export class CapacityDouble implements CapacityPort {
   async change(change: SettingsChange, timeoutMs: number): Promise<CapacitySettings> {
     await this.#answering(timeoutMs);
     try {
-      return copy(this.#living.change(change, Date.now()));
+      const changed = copy(this.#living.change(change, Date.now()));
+      this.#show(changed);
+      return changed;
     } catch (error) {
       throw new TemporalFault('rejected', (error as Error).message);
     }
+  }
+
+  async settings(): Promise<CapacitySettings | undefined> {
+    if (this.fault) throw this.fault;
+    return this.#shown && copy(this.#shown);
   }
 
   async view(timeoutMs: number): Promise<CapacityView | undefined> {
@@ -73,6 +83,10 @@ export class CapacityDouble implements CapacityPort {
   continueAsNew(): void {
     this.#answers.clear();
     if (this.#state) this.#state = CapacityState.from(copy(this.#state.carry()));
+  }
+
+  #show(settings: CapacitySettings): void {
+    if (settings.version > 0) this.#shown = settings;
   }
 
   get #living(): CapacityState {
