@@ -307,6 +307,7 @@ export class Bridge {
       backlog: this.#backlog.backlog,
       circuit: this.#circuit?.state ?? 'closed',
       capacity: this.#capacity?.state(),
+      pressure: this.#pressure.state(),
       lastFetchAt: this.#source.lastFetchAt,
     };
   }

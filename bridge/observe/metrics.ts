@@ -122,6 +122,9 @@ export class BridgeMetrics {
     series.circuit.set(CIRCUIT[observed.circuit]);
     for (const reason of GATES) series.gateShut.set({ reason }, admission.holds.includes(reason) ? 1 : 0);
     this.#lookAtCapacity(observed.capacity);
+    const { reasons: pressure, pollRecords } = observed.pressure;
+    for (const of of PRESSURES) series.pressure.set({ of }, pressure.includes(of) ? 1 : 0);
+    series.pollRecords.set(pollRecords);
     series.ready.set(ready ? 1 : 0);
     const { limit: moves, minimum } = this.#config.capacity;
     series.limitMinimum.set(moves === 'off' || moves === 'fixed' ? 0 : minimum);
@@ -136,7 +139,6 @@ export class BridgeMetrics {
     series.capacityInFlight.set(lease?.inFlight ?? 0);
     series.capacityWorkers.set(lease?.workers ?? 0);
     series.leaseHeld.set(lease?.holds ? 1 : 0);
-    for (const of of PRESSURES) series.pressure.set({ of }, lease?.pressure.includes(of) ? 1 : 0);
   }
 
   #lookAtPartitions(partitions: readonly PartitionState[]): void {

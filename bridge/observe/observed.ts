@@ -3,6 +3,7 @@ import type { CapacityLoopState } from '../admission/capacity-loop.js';
 import type { Hold } from '../admission/route-holds.js';
 import type { PartitionState } from '../intake/partition-state.js';
 import type { CircuitName } from '../../workflows/capacity/contract.js';
+import type { PressureState } from '../pressure/bridge-pressure.js';
 import type { BridgePhase } from './phase.js';
 
 /** A bridge at one moment: what gauges, probes and watches look at. */
@@ -20,6 +21,7 @@ export interface Observed {
   readonly circuit: CircuitName;
   /** What is known of the capacity loop; undefined where no worker is asked. */
   readonly capacity?: CapacityLoopState | undefined;
+  readonly pressure: Pick<PressureState, 'reasons' | 'pollRecords'>;
   /** When a fetch was last answered, epoch milliseconds. */
   readonly lastFetchAt: number;
 }

@@ -138,9 +138,15 @@ export function createSeries(registry: Registry) {
       'ktb_capacity_lease_held',
       'Whether this bridge is lent slots now; idle it asks for none.',
     ),
-    pressure: gauge('ktb_pressure', 'Whether a machine is under pressure, by of what, as workers report.', [
-      'of',
-    ]),
+    pressure: gauge(
+      'ktb_pressure',
+      "Whether this bridge takes less since a machine is under pressure, its own or the workers', by of what.",
+      ['of'],
+    ),
+    pollRecords: gauge(
+      'ktb_poll_records',
+      'Records taken from a partition at a time: `maxPollRecords`, or fewer under pressure.',
+    ),
     gateShut: gauge(
       'ktb_gate_shut',
       'Whether nothing is admitted: `backlog`, `circuit`, `paused` by an operator.',

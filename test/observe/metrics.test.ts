@@ -337,14 +337,19 @@ test('what the workers can take is told as the capacity loop has told it last', 
     workers: 2,
     bridges: 1,
     heldBy: [],
-    pressure: ['cpu', 'made up'],
+    pressure: ['cpu'],
     settings: { version: 0, limit: null, pauses: {} },
     holds: true,
   };
   const admission = { ...NOTHING.admission, holds: ['paused', 'made up'] };
   const told = new Scrape(
     await metrics.text(
-      { ...NOTHING, admission, capacity: { limit: 10, circuit: 'open', lease, paused: ['orders'] } },
+      {
+        ...NOTHING,
+        admission,
+        capacity: { limit: 10, circuit: 'open', lease, paused: ['orders'] },
+        pressure: { reasons: ['cpu', 'made up'], pollRecords: 25 },
+      },
       true,
     ),
   );
@@ -357,6 +362,7 @@ test('what the workers can take is told as the capacity loop has told it last', 
     told.of('ktb_pressure').map(({ labels, value }) => `${labels['of']} ${value}`),
     ['memory 0', 'cpu 1', 'event-loop 0', 'slots 0', 'response 0'],
   );
+  t.is(told.value('ktb_poll_records'), 25);
   t.deepEqual(
     told.of('ktb_gate_shut').map(({ labels, value }) => `${labels['reason']} ${value}`),
     ['backlog 0', 'circuit 0', 'paused 1'],

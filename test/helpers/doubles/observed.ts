@@ -12,6 +12,7 @@ export function observed(fields: Partial<Observed> = {}): Observed {
     buffered: { records: 0, bytes: 0 },
     admission: { limit: 1, inFlight: 0, waiting: 0, holds: [], floors: [] },
     backlog: 0,
+    pressure: { reasons: [], pollRecords: 100 },
     circuit: 'closed',
     lastFetchAt: 0,
     ...fields,
