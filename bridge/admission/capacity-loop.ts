@@ -65,7 +65,8 @@ export class CapacityLoop implements SlotLending, SlotSource {
     const bridge = Array.from({ length: 8 }, () => CODE[randomInt(CODE.length)]).join('');
     this.#caps = capsOf(config);
     this.#elsewhere = routesElsewhere(config);
-    this.#minimum = new MinimumShare({ minimum: config.capacity.minimum, backlog: () => backlog.backlog });
+    const { minimum } = config.capacity;
+    this.#minimum = new MinimumShare({ minimum, backlog: () => backlog.backlog, now });
     this.#pool = new SlotPool({ bridge, caps: this.#caps, now });
     this.#keeper = new LeaseKeeper({
       port,

@@ -2,8 +2,9 @@ import test from 'ava';
 import { MinimumShare } from '../../bridge/admission/minimum-share.js';
 
 function setup(minimum = 10) {
-  const seen = { backlog: 0 };
-  return { seen, share: new MinimumShare({ minimum, backlog: () => seen.backlog }) };
+  const seen = { backlog: 0, now: 0 };
+  const share = new MinimumShare({ minimum, backlog: () => seen.backlog, now: () => seen.now });
+  return { seen, share };
 }
 
 test('so many go as the part has, and each task that is taken lets one more go', (t) => {
@@ -15,9 +16,27 @@ test('so many go as the part has, and each task that is taken lets one more go',
   seen.backlog = 3; // they were started
   for (let index = 0; index < 3; index++) share.settled(1);
   t.false(share.take(1));
+  seen.now = 2_000;
+  t.false(share.take(1), 'all three wait for a worker');
   seen.backlog = 2;
   t.true(share.take(1));
   t.false(share.take(1));
+});
+
+test('what was started counts as in work for two seconds, also where workers take it at once', (t) => {
+  const { seen, share } = setup(3);
+  for (let index = 0; index < 3; index++) {
+    t.true(share.take(1));
+    share.settled(1);
+  }
+  t.false(share.take(1));
+  seen.now = 1_999;
+  t.false(share.take(1));
+  seen.now = 2_000;
+  t.deepEqual(
+    [1, 2, 3, 4].map(() => share.take(1)),
+    [true, true, true, false],
+  );
 });
 
 test('bridges share the minimum, and each has one at least', (t) => {

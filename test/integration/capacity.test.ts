@@ -252,7 +252,8 @@ export async function other(event, record) { return handle(event, record); }
       );
     t.true((await lastOf('other')) < (await lastOf('work')), 'the others did not wait');
     const most = await own.mostOpen(`StartTime >= "${new Date(begun).toISOString()}"`);
-    t.true(most <= LIMIT * 1.1, `${most} open at once`);
+    // Where the machine is so slow that nobody lends for ten seconds, the minimum comes on top.
+    t.true(most <= LIMIT + 3, `${most} open at once`);
   });
 }
 
