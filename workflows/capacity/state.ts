@@ -8,33 +8,12 @@ import type {
   SettingsChange,
   WorkerReport,
 } from './contract.js';
-import { Governor, UNGOVERNED, type GovernorCarry, type Moment, type Standing } from './governor.js';
-import { heldBy } from './held-by.js';
+import { Governor, UNGOVERNED, type GovernorCarry, type Moment } from './governor.js';
+import { Readings, type Known } from './readings.js';
 import { changed, newer, NO_SETTINGS } from './settings.js';
 import { Slots } from './slots.js';
 import { LEASE_MS, type StreamCarry } from './stream.js';
 import { Workers, type WorkersCarry } from './workers.js';
-
-/** What bridges tell of the backlog holds for so long. */
-const BACKLOG_MS = 10_000;
-
-interface Known {
-  readonly taskQueue: string;
-  /** The workflow's time as it last was, and ours, which does not go back. */
-  readonly clock: Moment | null;
-  readonly settings: CapacitySettings;
-  readonly backlog: { readonly count: number; readonly at: number } | null;
-  /** When a backlog of none was told, until all workers have told what they have in hand since. */
-  readonly emptyAt: number | null;
-  /**
-   * Before it nothing is judged to be lost: time has leapt, be it that nobody spoke or that a clock jumped, and whoever
-   * lives must have had the time to say so.
-   */
-  readonly sureFrom: number;
-  /** When records last waited that only the limit kept back. */
-  readonly boundAt: number | null;
-  readonly ignored: number;
-}
 
 /** Everything, as continue-as-new carries it: plain JSON. */
 export interface CapacityCarry extends Known {
@@ -51,6 +30,7 @@ export class CapacityState {
   readonly #bridges: Bridges;
   readonly #slots: Slots;
   readonly #workers: Workers;
+  readonly #read: Readings;
 
   private constructor({ governor, bridges, streams, workers, ...known }: CapacityCarry) {
     this.#is = known;
@@ -58,6 +38,7 @@ export class CapacityState {
     this.#bridges = new Bridges(bridges);
     this.#slots = new Slots(streams);
     this.#workers = new Workers(workers);
+    this.#read = new Readings(() => this.#is, this.#governor, this.#bridges, this.#slots, this.#workers);
   }
 
   static fresh(taskQueue: string): CapacityState {
@@ -108,18 +89,18 @@ export class CapacityState {
     const at = this.#look(nowMs);
     if (!isLeaseRequest(request)) {
       this.#ignore();
-      return this.#answer('', at.now);
+      return this.#read.answer('', at.now);
     }
     const { bridge } = request;
     const heard = this.#bridges.hear(request, at.now);
     if (heard === 'strange') this.#ignore();
-    if (heard !== 'new') return this.#answer(bridge, at.now);
+    if (heard !== 'new') return this.#read.answer(bridge, at.now);
     this.#hear(request, at);
     const excused = this.#hearStreams(request, at.now);
     if (request.ends === true) this.#slots.end(bridge);
     this.#turn(at, { excused });
     if (request.ends !== true) this.#lend(bridge, at.now);
-    return this.#answer(bridge, at.now);
+    return this.#read.answer(bridge, at.now);
   }
 
   /** @throws Error where the change makes no sense */
@@ -132,7 +113,7 @@ export class CapacityState {
   /** Changes nothing: a query must not, or a replay would come to other answers. */
   view(nowMs: number): CapacityView {
     const then = CapacityState.from(this.carry());
-    return then.#view(then.#look(nowMs).now);
+    return then.#read.view(then.#look(nowMs).now);
   }
 
   carry(): CapacityCarry {
@@ -142,37 +123,6 @@ export class CapacityState {
       bridges: this.#bridges.carry(),
       streams: this.#slots.carry(),
       workers: this.#workers.carry(),
-    };
-  }
-
-  #view(now: number): CapacityView {
-    const { responseMs, waitMs } = this.#means(now);
-    return {
-      taskQueue: this.#is.taskQueue,
-      limit: this.#limit(now),
-      options: this.#governor.options,
-      inFlight: this.#slots.open,
-      circuit: this.#governor.circuit,
-      responseMs,
-      waitMs,
-      backlog: this.#backlog(now),
-      workers: this.#workers.views(now),
-      bridges: this.#bridges.all.map(([bridge, { identity, name, at }]) => ({
-        bridge,
-        identity,
-        name,
-        leases: this.#bridges.left(bridge, now) > 0,
-        agoMs: now - at,
-        inFlight: this.#slots.openOf(bridge),
-        demand: this.#slots.demandOf(bridge),
-      })),
-      caps: Object.fromEntries(
-        this.#caps(now).map(({ name, cap, inFlight }) => [name, { limit: cap, inFlight }]),
-      ),
-      heldBy: this.#heldBy(now),
-      settings: this.#is.settings,
-      changes: this.#governor.changes,
-      ignored: this.ignored,
     };
   }
 
@@ -226,7 +176,7 @@ export class CapacityState {
   }
 
   #lend(bridge: string, now: number): void {
-    const limit = this.#limit(now);
+    const limit = this.#read.limit(now);
     const lent = this.#slots.lend(bridge, {
       limit,
       caps: this.#bridges.caps(now),
@@ -239,95 +189,29 @@ export class CapacityState {
   }
 
   #set(settings: CapacitySettings, at: Moment): void {
-    const before = this.#limit(at.now);
+    const before = this.#read.limit(at.now);
     this.#is = { ...this.#is, settings };
-    const after = this.#limit(at.now);
+    const after = this.#read.limit(at.now);
     if (after === before) return;
     const why = settings.limit ? `set by ${settings.limit.who}` : 'moves by itself again';
-    this.#governor.note(why, this.#standing(at.now), at);
+    this.#governor.note(why, this.#read.standing(at.now), at);
     this.#turn(at, { excused: after < before });
   }
 
   #turn(at: Moment, told: { responses?: number; excused?: boolean }): void {
     const { boundAt } = this.#is;
     const situation = {
-      ...this.#means(at.now),
+      ...this.#read.means(at.now),
       inFlight: this.#slots.open,
-      inWork: this.#inWork(at.now),
+      inWork: this.#read.inWork(at.now),
       bound: boundAt !== null && at.now - boundAt < LEASE_MS,
       responses: told.responses ?? 0,
       excused: told.excused === true,
     };
-    this.#governor.turn(situation, this.#standing(at.now), at);
-  }
-
-  #limit(now: number): number {
-    return this.#governor.limit(this.#standing(now));
-  }
-
-  #standing(now: number): Standing {
-    const decided = this.#is.settings.limit?.value;
-    return { alive: this.#workers.alive(now), seen: this.#workers.seen, decided };
-  }
-
-  #means(now: number): { responseMs: number | null; waitMs: number | null } {
-    const { count, sumMs, waits, waitMs } = this.#workers.window(now);
-    return { responseMs: mean(sumMs, count), waitMs: mean(waitMs, waits) };
-  }
-
-  /** For the circuit: our own, or what server and workers tell, whoever started it. */
-  #inWork(now: number): number {
-    return Math.max(this.#slots.used, (this.#backlog(now) ?? 0) + this.#workers.busy(now));
-  }
-
-  #backlog(now: number): number | null {
-    const { backlog } = this.#is;
-    return backlog && now - backlog.at < BACKLOG_MS ? backlog.count : null;
-  }
-
-  #caps(now: number): { name: string; cap: number; inFlight: number }[] {
-    return [...this.#bridges.caps(now)].map(([name, cap]) => ({
-      name,
-      cap,
-      inFlight: this.#slots.openIn(name),
-    }));
-  }
-
-  #heldBy(now: number, subscription?: string): string[] {
-    const holding = {
-      limit: this.#limit(now),
-      inFlight: this.#slots.open,
-      inWork: this.#inWork(now),
-      circuit: this.#governor.circuit,
-      workers: this.#workers.alive(now),
-      caps: this.#caps(now),
-      settings: this.#is.settings,
-    };
-    return heldBy(holding, subscription);
-  }
-
-  #answer(bridge: string, now: number): Lease {
-    const known = this.#bridges.get(bridge);
-    return {
-      sequence: known?.sequence ?? 0,
-      upTo: this.#slots.upTo(bridge, now),
-      forMs: this.#bridges.left(bridge, now),
-      limit: this.#limit(now),
-      inFlight: this.#slots.open,
-      circuit: this.#governor.circuit,
-      workers: this.#workers.alive(now),
-      bridges: this.#bridges.living(now).length,
-      heldBy: this.#heldBy(now, known?.name),
-      pressure: this.#workers.pressure(now),
-      settings: this.#is.settings,
-    };
+    this.#governor.turn(situation, this.#read.standing(at.now), at);
   }
 
   #ignore(): void {
     this.#is = { ...this.#is, ignored: this.#is.ignored + 1 };
   }
-}
-
-function mean(sum: number, count: number): number | null {
-  return count > 0 ? sum / count : null;
 }
