@@ -21,7 +21,7 @@ const { values } = parseArgs({
     'per-second': { type: 'string', default: '15' },
     slots: { type: 'string', default: '8' },
     'fast-seconds': { type: 'string', default: '20' },
-    'slow-seconds': { type: 'string', default: '45' },
+    'slow-seconds': { type: 'string', default: '90' },
     only: { type: 'string' },
     svg: { type: 'string', default: fileURLToPath(new URL('../docs/overload.svg', import.meta.url)) },
     json: { type: 'boolean', default: false },
@@ -54,9 +54,12 @@ const reports: OverloadReport[] = [];
 }
 writeFileSync(values.svg, `${chartOf(reports)}\n`);
 
+const secondsOf = (seconds: number | undefined) => (seconds === undefined ? '-' : `${seconds.toFixed(1)} s`);
 const rows: [string, (report: OverloadReport) => string][] = [
   ['over the limit, at most', ({ maxOverLimit }) => `${(maxOverLimit * 100).toFixed(1)} %`],
+  ['first cut after', ({ firstCutSeconds }) => secondsOf(firstCutSeconds)],
   ['lowest limit while slow', ({ lowest }) => String(lowest)],
+  ['at the minimum after', ({ minimumSeconds }) => secondsOf(minimumSeconds)],
   ['back at 100 after', ({ recoverySeconds }) => `${recoverySeconds.toFixed(1)} s`],
   ['high priority waits, p99', ({ highWaitP99Ms }) => `${highWaitP99Ms.toFixed(0)} ms`],
   ['lag, at most', ({ lag }) => String(Math.max(0, ...lag.map(([, value]) => value)))],

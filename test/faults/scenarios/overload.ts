@@ -39,8 +39,11 @@ export interface OverloadReport {
   readonly lag: readonly Point[];
   /** The most that was in work beyond the limit when something was started, as a share of the limit. */
   readonly maxOverLimit: number;
-  /** The lowest limit while it was slow. */
+  /** The lowest limit while it was slow, and after how many seconds of that it was first lower than at their beginning. */
   readonly lowest: number;
+  readonly firstCutSeconds: number | undefined;
+  /** After how many seconds of being slow the limit was at the minimum. */
+  readonly minimumSeconds: number | undefined;
   /** From `fastAt` until the limit was back at 100. */
   readonly recoverySeconds: number;
   /** Of records of high priority: from their append to their handler's begin. */
@@ -54,6 +57,7 @@ const FAST_MS = 20;
 const SLOW_MS = 2_000;
 /** Where the limit begins, and comes back to. */
 const INITIAL = 100;
+const MINIMUM = 10;
 
 const ROUTES = `[{ id: 'work', topic: TOPIC, activity: 'handle' }]`;
 
@@ -140,6 +144,12 @@ export async function overload(options: OverloadOptions): Promise<OverloadReport
   const samples = samplesOf(bridge);
   const work = executions.map(({ startTime, closeTime }): Interval => [+startTime, +closeTime!]);
   const limits = samples.map(({ at, limit: value }): Point => [at, value]);
+  const slow = samples.filter(({ at }) => at >= slowAt && at <= fastAt);
+  const atFirst = samples.findLast(({ at }) => at < slowAt)?.limit ?? INITIAL;
+  const afterSlow = (is: (value: number) => boolean) => {
+    const at = slow.find((one) => is(one.limit))?.at;
+    return at === undefined ? undefined : (at - slowAt) / 1000;
+  };
   const begins = new Map(calls.map((call) => [call.key, call.begunAt] as const).reverse());
   const waits = ofHigh.map(({ key, at }) => (begins.get(key) ?? Infinity) - at).sort((a, b) => a - b);
   const overTime = (points: readonly Point[]) => points.map(([at, value]): Point => [since(at), value]);
@@ -168,7 +178,9 @@ export async function overload(options: OverloadOptions): Promise<OverloadReport
     ),
     lag: overTime(samples.map(({ at, lag }): Point => [at, lag])),
     maxOverLimit: mostOver(inWorkOver(work), limits),
-    lowest: Math.min(...samples.filter(({ at }) => at >= slowAt && at <= fastAt).map((one) => one.limit)),
+    lowest: Math.min(...slow.map((one) => one.limit)),
+    firstCutSeconds: afterSlow((value) => value < atFirst),
+    minimumSeconds: afterSlow((value) => value <= MINIMUM),
     recoverySeconds: (back!.at - fastAt) / 1000,
     highWaitP99Ms: waits[Math.ceil(waits.length * 0.99) - 1] ?? NaN,
     lost: judged.missing.length,
