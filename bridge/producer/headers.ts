@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { traceIdOf, type Tracer } from './trace.js';
+
+export type HeaderValue = string | Buffer | Uint8Array | number | boolean | bigint | Date | null | undefined;
+
+/** What a caller may give: odd values become text, what has no value is left out. */
+export type MessageHeaders = Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>;
+
+export type Header = readonly [name: string, value: Buffer | null];
+
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f]+/g;
+
+/**
+ * The headers of a record: those that were given, and what is missing of `idempotency-key`, `trace-id`, `traceparent`,
+ * `timestamp` and `event-type`.
+ */
+export function headersOf(
+  given: MessageHeaders | undefined,
+  facts: { readonly timestampMs: number; readonly eventType: string | undefined },
+  tracer: Tracer,
+): readonly Header[] {
+  const headers: Header[] = [];
+  if (given) for (const name of Object.keys(given)) addHeader(headers, name, given[name]);
+  const has = (name: string): boolean =>
+    given !== undefined && Object.hasOwn(given, name) && headers.some(([one]) => one === name);
+  const add = (name: string, value: string): void => void headers.push([name, Buffer.from(value, 'latin1')]);
+  if (!has('idempotency-key')) add('idempotency-key', randomUUID());
+  if (!has('traceparent')) {
+    const { traceparent, traceId } = tracer.current();
+    add('traceparent', traceparent);
+    if (!has('trace-id')) add('trace-id', traceId);
+  } else if (!has('trace-id')) {
+    const parent = headers.findLast(([name]) => name === 'traceparent')![1]!.toString('latin1');
+    add('trace-id', traceIdOf(parent) ?? tracer.current().traceId);
+  }
+  if (!has('timestamp')) add('timestamp', String(facts.timestampMs));
+  if (facts.eventType !== undefined && !has('event-type')) {
+    headers.push(['event-type', Buffer.from(facts.eventType.replace(CONTROL, ' '))]);
+  }
+  return headers;
+}
+
+/** kafkajs throws a TypeError at null and undefined; here they are no header. */
+function addHeader(headers: Header[], name: string, value: HeaderValue | readonly HeaderValue[]): void {
+  const clean = name.replace(CONTROL, ' ');
+  if (clean === '') return;
+  if (Array.isArray(value)) {
+    for (const one of value as readonly HeaderValue[]) addHeader(headers, name, one);
+  } else {
+    const bytes = bytesOf(value as HeaderValue);
+    if (bytes !== undefined) headers.push([clean, bytes]);
+  }
+}
+
+/** Bytes stay as they are; text loses line breaks and other controls: a header must not forge a log line. */
+function bytesOf(value: HeaderValue): Buffer | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (value instanceof Uint8Array) return Buffer.from(value);
+  if (value instanceof Date) {
+    return Number.isNaN(value.getTime()) ? undefined : Buffer.from(value.toISOString());
+  }
+  if (typeof value === 'object' || typeof value === 'function' || typeof value === 'symbol') {
+    const json = jsonOf(value);
+    return json === undefined ? undefined : Buffer.from(json);
+  }
+  return Buffer.from(String(value).replace(CONTROL, ' '));
+}
+
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,299 @@
+import { Kafka, type LogEntry } from 'kafkajs';
+import { logLevel } from 'kafkajs';
+import type { ResolvedProducer } from '../config/resolve-producer.js';
+import type { ResolvedConfig } from '../config/resolved.js';
+import { messageOf } from '../errors.js';
+import { quietKafkajs } from '../intake/kafkajs-patches.js';
+import type { Logger } from '../observe/logger.js';
+import { within } from '../timing.js';
+import { resultOfError } from './broker-answers.js';
+import { codecOf } from './codecs.js';
+import {
+  clusterOf,
+  sendProduce,
+  type Cluster,
+  type ClusterBroker,
+  type TopicMetadata,
+} from './kafkajs-cluster.js';
+import { decodeProduce, encodeProduce, type ProduceAnswer } from './produce-request.js';
+import { encodeBatch, nextSequence, type Codec } from './record-batch.js';
+import type { PartitionBatch, PartitionResult, Sender, TopicAnswer } from './sender.js';
+
+export interface KafkaSenderOptions {
+  readonly kafka: Pick<ResolvedConfig['kafka'], 'brokers' | 'clientId' | 'ssl' | 'sasl'>;
+  readonly producer: Pick<ResolvedProducer, 'compression' | 'requestTimeoutMs'>;
+  readonly logger: Logger;
+  /** How long leaders and partitions are believed without asking again. */
+  readonly metadataMaxAgeMs: number;
+}
+
+/** What the broker knows a partition's batches by. */
+interface Session {
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+  next: number;
+}
+
+/** A batch on its way to one leader, among others. */
+interface Part {
+  readonly batch: PartitionBatch;
+  readonly resolve: (result: PartitionResult) => void;
+}
+
+/** One retry for kafkajs itself: who calls waits out an outage, and sees that there is one. */
+const RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 1 };
+const CLOSE_MS = 1_000;
+/** The broker has the batch, but has forgotten where it stands. */
+const DUPLICATE = 46;
+/** A request over 100 MB is refused by a broker's default (`socket.request.max.bytes`). */
+const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Kafka by kafkajs's connections, with sequences of our own: one for each partition, which moves on only when a batch
+ * is known to be in the log. What goes to one leader at the same time goes in one request.
+ */
+export class KafkaSender implements Sender {
+  readonly #kafka: Kafka;
+  readonly #cluster: Cluster;
+  readonly #codec: Codec | undefined;
+  readonly #requestTimeoutMs: number;
+  readonly #sessions = new Map<string, Session>();
+  /** The bytes of batches that were tried: a repetition must be the same, or the broker does not know it. */
+  readonly #encoded = new WeakMap<PartitionBatch, Promise<Buffer>>();
+  readonly #parts = new Map<ClusterBroker, Part[]>();
+  #producerId: Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> | undefined;
+  #refreshing: Promise<void> | undefined;
+
+  constructor({ kafka, producer, logger, metadataMaxAgeMs }: KafkaSenderOptions) {
+    quietKafkajs();
+    this.#codec = codecOf(producer.compression);
+    this.#requestTimeoutMs = producer.requestTimeoutMs;
+    this.#kafka = new Kafka({
+      brokers: [...kafka.brokers],
+      clientId: kafka.clientId,
+      ...(kafka.ssl === undefined ? {} : { ssl: kafka.ssl }),
+      ...(kafka.sasl === undefined ? {} : { sasl: kafka.sasl }),
+      connectionTimeout: Math.min(3_000, producer.requestTimeoutMs),
+      requestTimeout: producer.requestTimeoutMs,
+      enforceRequestTimeout: true,
+      retry: RETRY,
+      logLevel: logLevel.WARN,
+      logCreator: () => (entry: LogEntry) => {
+        const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...rest } = entry.log;
+        logger.debug({ kafkajs: rest }, message);
+      },
+    } as ConstructorParameters<typeof Kafka>[0]);
+    this.#cluster = clusterOf(this.#kafka, metadataMaxAgeMs);
+  }
+
+  async partitionsOf(topic: string): Promise<TopicAnswer> {
+    try {
+      await this.#refresh([topic], true);
+    } catch (error) {
+      return { kind: 'retry', why: messageOf(error) };
+    }
+    const found = this.#metadataOf(topic);
+    if (found === undefined) return { kind: 'retry', why: 'the broker says nothing of this topic' };
+    const { result } = resultOfError(found.topicErrorCode);
+    if (found.topicErrorCode === 0) return { kind: 'partitions', count: found.partitionMetadata.length };
+    if (result.kind === 'unknown-topic') {
+      // Asked for no more: names that somebody made up must not grow every later question.
+      this.#cluster.targetTopics.delete(topic);
+      return { kind: 'unknown-topic' };
+    }
+    return result.kind === 'refused'
+      ? { kind: 'refused', why: result.why }
+      : { kind: 'retry', why: (result as { readonly why: string }).why };
+  }
+
+  async send(batch: PartitionBatch): Promise<PartitionResult> {
+    const { topic, partition } = batch;
+    try {
+      const leader = await this.#leaderOf(topic, partition);
+      if (leader === undefined) {
+        await this.#refresh([topic], true);
+        const answer = resultOfError(this.#metadataOf(topic)?.topicErrorCode ?? 0).result;
+        if (answer.kind === 'unknown-topic') return answer;
+        return { kind: 'retry', left: false, away: false, why: `partition ${partition} has no leader` };
+      }
+      await this.#encode(batch);
+      const broker = await this.#cluster.findBroker({ nodeId: leader });
+      return await new Promise<PartitionResult>((resolve) => this.#enqueue(broker, { batch, resolve }));
+    } catch (error) {
+      // Nothing has left: it failed before.
+      void this.#refresh([topic], true).catch(() => undefined);
+      return { kind: 'retry', left: false, away: true, why: messageOf(error) };
+    }
+  }
+
+  renew(topic: string, partition: number): void {
+    this.#sessions.delete(textOf(topic, partition));
+    this.#producerId = undefined;
+  }
+
+  async createTopic(topic: string): Promise<void> {
+    const admin = this.#kafka.admin();
+    await admin.connect();
+    try {
+      await admin.createTopics({ topics: [{ topic }], waitForLeaders: true });
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  async close(): Promise<void> {
+    // It waits for what is under way, which a broker that hangs never answers.
+    await within<void>(this.#cluster.disconnect(), CLOSE_MS, () => undefined).catch(() => undefined);
+  }
+
+  async #leaderOf(topic: string, partition: number): Promise<number | undefined> {
+    await this.#refresh([topic], false);
+    const found = this.#metadataOf(topic)?.partitionMetadata.find(
+      ({ partitionId }) => partitionId === partition,
+    );
+    return found === undefined || found.leader === -1 ? undefined : (found.leader ?? undefined);
+  }
+
+  #metadataOf(topic: string): TopicMetadata | undefined {
+    return this.#cluster.brokerPool.metadata?.topicMetadata.find((one) => one.topic === topic);
+  }
+
+  /** Metadata of these topics; `again`: of all that are known, as something has moved. */
+  async #refresh(topics: readonly string[], again: boolean): Promise<void> {
+    if (!this.#cluster.isConnected()) await this.#cluster.connect();
+    if (topics.some((topic) => !this.#cluster.targetTopics.has(topic))) {
+      await this.#cluster.addMultipleTargetTopics(topics);
+    } else if (again) {
+      this.#refreshing ??= this.#cluster.refreshMetadata().finally(() => (this.#refreshing = undefined));
+      await this.#refreshing;
+    }
+  }
+
+  #encode(batch: PartitionBatch): Promise<Buffer> {
+    let encoded = this.#encoded.get(batch);
+    if (encoded === undefined) {
+      encoded = this.#session(batch).then(({ producerId, producerEpoch, next: first }) =>
+        encodeBatch(batch.records, { producerId, producerEpoch, first }, this.#codec),
+      );
+      this.#encoded.set(batch, encoded);
+      // What failed before there were any bytes may begin anew.
+      encoded.catch(() => this.#encoded.delete(batch));
+    }
+    return encoded;
+  }
+
+  async #session({ topic, partition }: PartitionBatch): Promise<Session> {
+    const key = textOf(topic, partition);
+    const known = this.#sessions.get(key);
+    if (known) return known;
+    const session: Session = { ...(await this.#newProducerId()), next: 0 };
+    this.#sessions.set(key, session);
+    return session;
+  }
+
+  #newProducerId(): Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> {
+    this.#producerId ??= (async () => {
+      try {
+        const broker = await this.#cluster.findControllerBroker();
+        const { producerId, producerEpoch } = await broker.initProducerId({ transactionTimeout: 60_000 });
+        return { producerId: BigInt(String(producerId)), producerEpoch };
+      } catch (error) {
+        this.#producerId = undefined;
+        throw error;
+      }
+    })();
+    return this.#producerId;
+  }
+
+  /** What is handed over in the same turn goes together. */
+  #enqueue(broker: ClusterBroker, part: Part): void {
+    const waiting = this.#parts.get(broker);
+    if (waiting) {
+      waiting.push(part);
+      return;
+    }
+    this.#parts.set(broker, [part]);
+    setImmediate(() => {
+      const parts = this.#parts.get(broker)!;
+      this.#parts.delete(broker);
+      void this.#request(broker, parts);
+    });
+  }
+
+  async #request(broker: ClusterBroker, parts: readonly Part[]): Promise<void> {
+    const encoded = await Promise.all(parts.map(({ batch }) => this.#encode(batch)));
+    for (let from = 0; from < parts.length;) {
+      let to = from;
+      for (let bytes = 0; to < parts.length && (to === from || bytes < MAX_REQUEST_BYTES); to++)
+        bytes += encoded[to]!.length;
+      void this.#exchange(broker, parts.slice(from, to), encoded.slice(from, to));
+      from = to;
+    }
+  }
+
+  async #exchange(broker: ClusterBroker, parts: readonly Part[], encoded: readonly Buffer[]): Promise<void> {
+    const body = encodeProduce(
+      parts.map(({ batch: { topic, partition } }, index) => ({ topic, partition, batch: encoded[index]! })),
+      this.#requestTimeoutMs,
+    );
+    let answers: readonly ProduceAnswer[];
+    try {
+      const connection = await broker.connectionPool.getConnection();
+      answers = decodeProduce(await sendProduce(connection, body));
+    } catch (error) {
+      this.#drop(broker, error);
+      const why = messageOf(error);
+      const left = why !== 'Not connected' && !/^Connection (?:error: connect|timeout)/.test(why);
+      for (const { resolve } of parts) resolve({ kind: 'retry', left, away: true, why });
+      return;
+    }
+    const answerOf = new Map(answers.map((one) => [textOf(one.topic, one.partition), one]));
+    let moved = false;
+    for (const part of parts) {
+      const answer = answerOf.get(textOf(part.batch.topic, part.batch.partition));
+      const { result, moved: has } = this.#resultOf(part.batch, answer);
+      moved ||= has;
+      part.resolve(result);
+    }
+    if (moved) void this.#refresh([], true).catch(() => undefined);
+  }
+
+  #resultOf(
+    batch: PartitionBatch,
+    answer: ProduceAnswer | undefined,
+  ): { readonly result: PartitionResult; readonly moved: boolean } {
+    if (answer === undefined) {
+      const why = 'the broker says nothing of this partition';
+      return { result: { kind: 'retry', left: true, away: false, why }, moved: true };
+    }
+    if (answer.errorCode !== 0 && answer.errorCode !== DUPLICATE) return resultOfError(answer.errorCode);
+    const session = this.#sessions.get(textOf(batch.topic, batch.partition))!;
+    session.next = nextSequence(session.next, batch.records.length);
+    const { appendedAtMs } = answer;
+    const baseOffset = answer.errorCode === DUPLICATE ? -1n : answer.baseOffset;
+    return {
+      result: {
+        kind: 'written',
+        baseOffset,
+        appendedAtMs: appendedAtMs < 0 ? undefined : appendedAtMs,
+      },
+      moved: false,
+    };
+  }
+
+  /**
+   * A connection that was silent for a whole request, or broke, is given up: kafkajs would go on using it, and a
+   * firewall that has forgotten it swallows everything until the kernel notices.
+   */
+  #drop(broker: ClusterBroker, cause: unknown): void {
+    const { host, port, pool } = broker.connectionPool;
+    const error = new Error(`given up: ${messageOf(cause)}`);
+    for (const connection of pool) if (connection.isConnected()) connection.socket?.destroy(error);
+    this.#cluster.removeBroker({ host, port });
+    void this.#refresh([], true).catch(() => undefined);
+  }
+}
+
+function textOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}
