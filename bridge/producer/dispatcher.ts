@@ -382,11 +382,11 @@ export class Dispatcher {
   }
 
   #refused(lane: Lane, flight: Flight, why: string, tooLarge: boolean): void {
-    if (flight.perhapsWritten) {
-      // An earlier attempt may have been taken: refused says nothing of it.
-      lane.land();
+    if (flight.perhapsWritten && !tooLarge) {
+      // An earlier attempt may have been taken: that it is refused now says nothing of it.
+      for (const record of flight.records) this.#fates.unknown(record, why);
       this.#options.sender.renew(lane.topic, lane.partition!);
-      for (const record of flight.records) this.#fates.abandoned(record, why);
+      this.#turnBack(lane, flight);
     } else if (flight.records.length > 1) {
       // Which one of them it is, is found out by halves.
       lane.maxRecords = Math.ceil(flight.records.length / 2);
