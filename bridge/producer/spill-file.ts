@@ -150,7 +150,7 @@ export class SpillFile implements Spill {
   }
 
   #work(): void {
-    this.#working ??= this.#loop().finally(() => (this.#working = undefined));
+    this.#working ??= this.#loop();
   }
 
   async #loop(): Promise<void> {
@@ -163,6 +163,8 @@ export class SpillFile implements Spill {
       await this.#crossOut(crossedOut, appends.length > 0);
       if (appends.length > 0) await this.#write(appends);
     }
+    // In the same turn as the last look: what comes after it begins anew.
+    this.#working = undefined;
   }
 
   async #write(appends: readonly Append[]): Promise<void> {
@@ -274,11 +276,14 @@ function failure(what: 'read' | 'write', error: unknown): BridgeError {
 /** Locks a folder and reads what stands in it. @throws BridgeError `KTB_SPILL` */
 export async function openSpillFile(options: Required<SpillOptions>, logger: Logger): Promise<SpillFile> {
   const unlock = await lockSpill(options.dir);
+  let disk: SpillDisk | undefined;
   try {
-    const file = new SpillFile(await openSpillDisk(options.dir), options.maxBytes, logger, unlock);
+    disk = await openSpillDisk(options.dir);
+    const file = new SpillFile(disk, options.maxBytes, logger, unlock);
     await file.recover();
     return file;
   } catch (error) {
+    await disk?.close().catch(() => undefined);
     await unlock();
     throw error instanceof BridgeError ? error : failure('read', error);
   }
