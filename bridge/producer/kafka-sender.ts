@@ -43,6 +43,8 @@ interface Part {
 /** One retry for kafkajs itself: who calls waits out an outage, and sees that there is one. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 1 };
 const CLOSE_MS = 1_000;
+/** Behind kafkajs's own time-out, which says more. */
+const SLACK_MS = 2_000;
 /** The broker has the batch, but has forgotten where it stands. */
 const DUPLICATE = 46;
 /** A request over 100 MB is refused by a broker's default (`socket.request.max.bytes`). */
@@ -54,7 +56,8 @@ const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
  */
 export class KafkaSender implements Sender {
   readonly #kafka: Kafka;
-  readonly #cluster: Cluster;
+  readonly #metadataMaxAgeMs: number;
+  #cluster: Cluster;
   readonly #codec: Codec | undefined;
   readonly #requestTimeoutMs: number;
   readonly #sessions = new Map<string, Session>();
@@ -83,12 +86,13 @@ export class KafkaSender implements Sender {
         logger.debug({ kafkajs: rest }, message);
       },
     } as ConstructorParameters<typeof Kafka>[0]);
+    this.#metadataMaxAgeMs = metadataMaxAgeMs;
     this.#cluster = clusterOf(this.#kafka, metadataMaxAgeMs);
   }
 
   async partitionsOf(topic: string): Promise<TopicAnswer> {
     try {
-      await this.#refresh([topic], true);
+      await this.#inTime(this.#refresh([topic], true));
     } catch (error) {
       return { kind: 'retry', why: messageOf(error) };
     }
@@ -107,23 +111,19 @@ export class KafkaSender implements Sender {
   }
 
   async send(batch: PartitionBatch): Promise<PartitionResult> {
-    const { topic, partition } = batch;
+    let ready: ClusterBroker | PartitionResult;
     try {
-      const leader = await this.#leaderOf(topic, partition);
-      if (leader === undefined) {
-        await this.#refresh([topic], true);
-        const answer = resultOfError(this.#metadataOf(topic)?.topicErrorCode ?? 0).result;
-        if (answer.kind === 'unknown-topic') return answer;
-        return { kind: 'retry', left: false, away: false, why: `partition ${partition} has no leader` };
-      }
-      await this.#encode(batch);
-      const broker = await this.#cluster.findBroker({ nodeId: leader });
-      return await new Promise<PartitionResult>((resolve) => this.#enqueue(broker, { batch, resolve }));
+      ready = await this.#inTime(this.#ready(batch));
     } catch (error) {
-      // Nothing has left: it failed before.
-      void this.#refresh([topic], true).catch(() => undefined);
+      // Nothing has left: it failed before. What waits for a producer ID that never comes is not waited for again; else
+      // the bytes come out the same.
+      this.#encoded.delete(batch);
+      void this.#refresh([batch.topic], true).catch(() => undefined);
       return { kind: 'retry', left: false, away: true, why: messageOf(error) };
     }
+    if ('kind' in ready) return ready;
+    const broker = ready;
+    return new Promise((resolve) => this.#enqueue(broker, { batch, resolve }));
   }
 
   renew(topic: string, partition: number): void {
@@ -144,6 +144,38 @@ export class KafkaSender implements Sender {
   async close(): Promise<void> {
     // It waits for what is under way, which a broker that hangs never answers.
     await within<void>(this.#cluster.disconnect(), CLOSE_MS, () => undefined).catch(() => undefined);
+  }
+
+  /** All that comes before a request leaves. @returns the leader, connected, or why there is none */
+  async #ready(batch: PartitionBatch): Promise<ClusterBroker | PartitionResult> {
+    const { topic, partition } = batch;
+    const leader = await this.#leaderOf(topic, partition);
+    if (leader === undefined) {
+      await this.#refresh([topic], true);
+      const { result } = resultOfError(this.#metadataOf(topic)?.topicErrorCode ?? 0);
+      if (result.kind === 'unknown-topic') return result;
+      return { kind: 'retry', left: false, away: false, why: `partition ${partition} has no leader` };
+    }
+    await this.#encode(batch);
+    return this.#cluster.findBroker({ nodeId: leader });
+  }
+
+  /**
+   * kafkajs has waits without an end (for a lock, for requests of a connection that is gone): then all its connections
+   * are made anew. The sequences are ours, and stay.
+   */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const cluster = this.#cluster;
+    const ms = this.#requestTimeoutMs + SLACK_MS;
+    return within<T>(work, ms, () => {
+      if (this.#cluster === cluster) {
+        this.#cluster = clusterOf(this.#kafka, this.#metadataMaxAgeMs);
+        this.#refreshing = undefined;
+        this.#producerId = undefined;
+        void cluster.disconnect().catch(() => undefined);
+      }
+      throw new Error(`Kafka has not answered within ${ms} ms`);
+    });
   }
 
   async #leaderOf(topic: string, partition: number): Promise<number | undefined> {
@@ -186,7 +218,9 @@ export class KafkaSender implements Sender {
     const key = textOf(topic, partition);
     const known = this.#sessions.get(key);
     if (known) return known;
-    const session: Session = { ...(await this.#newProducerId()), next: 0 };
+    const fresh: Session = { ...(await this.#newProducerId()), next: 0 };
+    // An earlier call may have waited for long.
+    const session = this.#sessions.get(key) ?? fresh;
     this.#sessions.set(key, session);
     return session;
   }
@@ -238,8 +272,8 @@ export class KafkaSender implements Sender {
     );
     let answers: readonly ProduceAnswer[];
     try {
-      const connection = await broker.connectionPool.getConnection();
-      answers = decodeProduce(await sendProduce(connection, body));
+      const connection = await this.#inTime(broker.connectionPool.getConnection());
+      answers = decodeProduce(await this.#inTime(sendProduce(connection, body)));
     } catch (error) {
       this.#drop(broker, error);
       const why = messageOf(error);
