@@ -187,7 +187,7 @@ export class Fates {
 
   /** Takes records of a lane, in order, to the spill file. Those whose callers were answered stay in memory. */
   spill(lane: Lane, why: string, condition: (record: Outgoing) => boolean = () => true): void {
-    const { spill, buffer, observer, changed } = this.#options;
+    const { spill, buffer, changed } = this.#options;
     if (!spill) return;
     const records = lane.removeWhere((record) => record.ending !== undefined && condition(record));
     if (records.length === 0) return;
@@ -199,27 +199,26 @@ export class Fates {
       }
       buffer.pin(record);
     }
-    const done = (each: (record: Outgoing) => void): void => {
+    void this.#append(spill, records, why).then(() => {
       lane.spilling -= records.length;
-      for (const record of records) each(record);
       changed();
-    };
-    spill.append(records).then(
-      () =>
-        done((record) => {
-          observer.spilled(record.topic);
-          this.#fail(
-            record,
-            'KTB_SPILLED',
-            `The record was not sent (${why}); it stands in the spill file, and is sent from there`,
-            {},
-          );
-        }),
-      (error: unknown) =>
-        done((record) =>
-          this.notDelivered(record, `${why}; ${messageOf(error)}`, 'KTB_NOT_DELIVERED', error),
-        ),
-    );
+    });
+  }
+
+  /** Answers for each when the disk has, or has not, taken them all. */
+  async #append(spill: Spill, records: readonly Outgoing[], why: string): Promise<void> {
+    try {
+      await spill.append(records);
+    } catch (error) {
+      const message = `${why}; ${messageOf(error)}`;
+      for (const record of records) this.notDelivered(record, message, 'KTB_NOT_DELIVERED', error);
+      return;
+    }
+    const message = `The record was not sent (${why}); it stands in the spill file, and is sent from there`;
+    for (const record of records) {
+      this.#options.observer.spilled(record.topic);
+      this.#fail(record, 'KTB_SPILLED', message, {});
+    }
   }
 
   #fail(

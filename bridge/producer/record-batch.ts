@@ -62,13 +62,10 @@ export async function encodeBatch(
 
 function encodeRecords(records: readonly BatchRecord[]): Buffer {
   const base = records[0]!.timestampMs;
-  const sizes = new Array<number>(records.length);
-  let total = 0;
-  for (const [index, { body, timestampMs }] of records.entries()) {
-    const size = 1 + varintSize(timestampMs - base) + varintSize(index) + body.length;
-    sizes[index] = size;
-    total += varintSize(size) + size;
-  }
+  const sizes = records.map(
+    ({ body, timestampMs }, index) => 1 + varintSize(timestampMs - base) + varintSize(index) + body.length,
+  );
+  const total = sizes.reduce((sum, size) => sum + varintSize(size) + size, 0);
   const bytes = Buffer.allocUnsafe(total);
   let at = 0;
   for (const [index, { body, timestampMs }] of records.entries()) {

@@ -121,17 +121,24 @@ export function writableOf(sink: MessageSink, start: () => Promise<void>): Writa
   };
   return new Writable({
     objectMode: true,
-    write: (message: ProducerMessage, _encoding, done) => {
-      write(message).then(() => done(), done);
-    },
-    final: (done) => {
-      tally.finish().then(() => done(), done);
-    },
+    write: (message: ProducerMessage, _encoding, done) => void settle(write(message), done),
+    final: (done) => void settle(tally.finish(), done),
     destroy: (error, done) => {
       abort.abort();
       done(error);
     },
   });
+}
+
+/** A promise for a callback of Node's. */
+async function settle(work: Promise<unknown>, done: (error?: Error | null) => void): Promise<void> {
+  let failure: Error | null = null;
+  try {
+    await work;
+  } catch (error) {
+    failure = error as Error;
+  }
+  done(failure);
 }
 
 function sizeOf({ key, value }: ProducerMessage): number {

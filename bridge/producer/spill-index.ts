@@ -71,9 +71,11 @@ export class SpillIndex {
   /** The positions of the first records of a key that are not done, in order. */
   positions(key: string, count: number): readonly number[] {
     const entries = this.#byKey.get(key);
+    if (!entries) return [];
+    const { orders, positions, head, done } = entries;
     const found: number[] = [];
-    for (let at = entries?.head ?? 0; entries && at < entries.orders.length && found.length < count; at++) {
-      if (!entries.done.has(entries.orders[at]!)) found.push(entries.positions[at]!);
+    for (let at = head; at < orders.length && found.length < count; at++) {
+      if (!done.has(orders[at]!)) found.push(positions[at]!);
     }
     return found;
   }

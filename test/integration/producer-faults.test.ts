@@ -113,11 +113,11 @@ test.serial(
     });
     t.teardown(() => producer.close());
     await plain.connect();
-    let stopped = false;
+    const stop = new AbortController();
     const load = async (send: (value: string) => Promise<unknown>): Promise<string[]> => {
       const acknowledged: string[] = [];
       const sends: Promise<void>[] = [];
-      for (let index = 0; !stopped; index++) {
+      for (let index = 0; !stop.signal.aborted; index++) {
         const value = String(index);
         sends.push(send(value).then(() => void acknowledged.push(value)));
         await new Promise((resolve) => setTimeout(resolve, 15));
@@ -132,7 +132,7 @@ test.serial(
     await new Promise((resolve) => setTimeout(resolve, 25_000));
     server.signal('SIGCONT');
     await new Promise((resolve) => setTimeout(resolve, 2_000));
-    stopped = true;
+    stop.abort();
     const acknowledged = await ours;
     t.true(acknowledged.length > 500);
     t.deepEqual(await verdict(brokers, topic, acknowledged), {

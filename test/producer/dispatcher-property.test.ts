@@ -132,7 +132,7 @@ class Run {
     this.doubles = true;
     this.disk = new MemoryDisk(durable);
     // The process that died had batches under way.
-    for (const [topic, partitions] of [...this.kafka.topics])
+    for (const [topic, partitions] of this.kafka.topics)
       for (let partition = 0; partition < partitions; partition++) this.kafka.renew(topic, partition);
     await this.begin();
   }
