@@ -13,6 +13,7 @@ import { deliverToTarget, type DeliverToTarget } from './deliver-to-target.js';
 import { happenedBeforeReset } from './failure-origin.js';
 
 export { MarkRun, type HandlerCall } from './mark-run.js';
+export { onReleaseCapacity, releaseCapacity } from './release-capacity.js';
 export type { DeliverToTarget } from './deliver-to-target.js';
 export type { Dispatch } from './dispatch-record.js';
 

@@ -2,6 +2,7 @@ import type { Context } from '@temporalio/activity';
 import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
 import { ApplicationFailure } from '@temporalio/common';
 import type { FailureRun } from '../workflows/contract.js';
+import { releaseCapacityOf } from './release-capacity.js';
 
 /** What an activity route's function gets as its third argument. */
 export interface HandlerCall {
@@ -14,6 +15,8 @@ export interface HandlerCall {
   readonly attempt: number;
   /** A sign of life with what a repeated call should know; signs without it are sent for you. */
   heartbeat(details?: unknown): void;
+  /** Gives the record's slot back before the call ends: what is left of it mostly waits. */
+  releaseCapacity(): void;
 }
 
 /**
@@ -40,7 +43,12 @@ export class MarkRun implements ActivityInboundCallsInterceptor {
     };
     // A handler's own signs go through here too: ours must repeat its last details, not wipe them.
     Object.defineProperty(this.#context, 'heartbeat', { value: heartbeat, configurable: true });
-    const call: HandlerCall = { signal: cancellationSignal, attempt: info.attempt, heartbeat };
+    const call: HandlerCall = {
+      signal: cancellationSignal,
+      attempt: info.attempt,
+      heartbeat,
+      releaseCapacity: () => releaseCapacityOf(this.#context),
+    };
     const beat = info.heartbeatTimeoutMs
       ? setInterval(() => heartbeat(), Math.max(100, info.heartbeatTimeoutMs / 3))
       : undefined;

@@ -3,8 +3,10 @@
  *
  *   intake/kafka-source       fetches it, as a copy, read_committed
  *   intake/intake             takes it if the budget allows, notes its offset, else it is fetched again
- *   intake/partition-lane     keeps the order of its partition, and waits where its route is held
+ *   intake/partition-lane     hands on by priority, each key's records in their order, and waits where its route is held
  *   intake/record-mapper      decodes it, finds its route and its idempotency key, or says why not
+ *   shaping/route-stage       where its route has `demand` or `conflate`: keeps it, or lets a later one of its key supersede it
+ *   admission/rated-admission lets it pass at its route's rate
  *   admission/admission       gives it a permit, when there is room
  *   delivery/target-delivery  on signal and update routes: waits for its turn, and for its end
  *   delivery/workflow-delivery  starts its workflow, or its quarantine, or learns that somebody has
@@ -15,7 +17,11 @@
  * construct clients; everything else takes ports.
  */
 import { QueueAdmission } from './admission/admission.js';
+import { CallBudget } from './admission/call-budget.js';
+import { RatedAdmission } from './admission/rated-admission.js';
 import { BacklogGate } from './admission/backlog-gate.js';
+import { recordsOnly, type CapacityLoop, type CapacityLoopState } from './admission/capacity-loop.js';
+import { createCapacityLoop } from './admission/create-capacity-loop.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { fingerprintOf } from './config/fingerprint.js';
@@ -40,10 +46,17 @@ import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
 import type { RecordSource } from './intake/record-source.js';
 import { collectDeadBuffers } from './observe/garbage.js';
+import type { HealthReport } from './observe/health.js';
 import { intakeLog } from './observe/intake-log.js';
 import { createLogger, type Logger } from './observe/logger.js';
+import { Observation } from './observe/observation.js';
+import type { Observed } from './observe/observed.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
+import { BridgePressure, type PressureState } from './pressure/bridge-pressure.js';
+import { Shaping } from './shaping/shaping.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
+import type { CapacityPort } from './temporal/capacity-port.js';
+import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { within } from './timing.js';
@@ -54,10 +67,14 @@ export interface BridgeOptions {
   /** Takes over a group that another subscription has committed in. @default false */
   readonly rename?: boolean;
   /** Ports to use instead of the real ones. */
-  readonly ports?: { readonly source?: RecordSource; readonly temporal?: TemporalPort };
+  readonly ports?: {
+    readonly source?: RecordSource;
+    readonly temporal?: TemporalPort;
+    readonly capacity?: CapacityPort;
+  };
 }
 
-export interface BridgeStatus {
+export interface BridgeStatus extends CapacityLoopState {
   readonly name: string;
   readonly phase: BridgePhase;
   /** Why it waits. */
@@ -69,9 +86,15 @@ export interface BridgeStatus {
   readonly buffered: { readonly records: number; readonly bytes: number };
   readonly inFlight: number;
   readonly backlog: number;
-  /** What keeps records from being started: `backlog`, `circuit`. */
+  /** What keeps records from being started: `backlog`, `circuit`, `paused`. */
   readonly gates: readonly string[];
+  readonly pressure: PressureState;
 }
+
+const NO_LOOP: CapacityLoopState = { limit: undefined, circuit: undefined, lease: undefined, paused: [] };
+
+/** For the last word to the capacity workflow. */
+const SLOTS_BACK_MS = 1_000;
 
 /** A running bridge. */
 export class Bridge {
@@ -82,7 +105,12 @@ export class Bridge {
   readonly #temporal: TemporalPort;
   readonly #holds: RouteHolds;
   readonly #admission: QueueAdmission;
+  readonly #rated: RatedAdmission;
+  /** Undefined where no worker is asked. */
+  readonly #capacity: CapacityLoop | undefined;
+  readonly #capacityPort: CapacityPort | undefined;
   readonly #backlog: BacklogGate;
+  readonly #pressure: BridgePressure;
   readonly #intake: Intake;
   readonly #committer: Committer;
   readonly #logWatch: LogWatch;
@@ -90,6 +118,8 @@ export class Bridge {
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #phase: Phase;
+  readonly #observation: Observation;
+  #circuit: TemporalCircuit | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(config: ResolvedConfig, options: BridgeOptions = {}) {
@@ -97,19 +127,43 @@ export class Bridge {
     this.#rename = options.rename ?? false;
     const logger = (this.#logger =
       options.logger ?? createLogger({ name: 'bridge', level: config.logLevel }));
-    const phase = (this.#phase = new Phase(logger));
+    const observation = (this.#observation = new Observation(config, logger, () => this.#observed()));
+    const { alerts, metrics } = observation;
+    const phase = (this.#phase = new Phase(logger, (message) =>
+      alerts.raise({ kind: 'connection', message }),
+    ));
     const source = (this.#source = options.ports?.source ?? kafkaSource(config, logger));
-    const temporal = (this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal));
-    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts));
+    const temporal = (this.#temporal = observation.temporal(
+      options.ports?.temporal ?? new SdkTemporalPort(config.temporal),
+    ));
     const holds = (this.#holds = new RouteHolds({
       quarantineLimit: config.quarantineLimit,
       foreignLimit: config.foreignLimit,
       idPrefix: config.idPrefix,
-      onHold: (hold) => logger.error({ alert: hold.reason, ...hold.scope }, hold.message),
+      onHold: (hold) => observation.held(hold),
+    }));
+    const port = (this.#capacityPort = observation.capacity(capacityPort(config, options.ports)));
+    const capacity = (this.#capacity = createCapacityLoop(config, port, logger, {
+      holds,
+      backlog: () => this.#backlog,
+      alerts,
+    }));
+    const admission = (this.#admission = new QueueAdmission(config.maxConcurrentStarts, capacity, (reason) =>
+      this.#pressure.deferred(reason),
+    ));
+    capacity?.serve(admission);
+    const pressure = (this.#pressure = new BridgePressure({
+      pressure: config.pressure,
+      maxPollRecords: config.maxPollRecords,
+      admission,
+      workers: () => capacity?.workersPressure ?? [],
+      onDeferred: () => metrics.deferred('pressure'),
+      logger,
     }));
     const backlog = (this.#backlog = new BacklogGate({
-      port: temporal,
+      port: capacity === undefined ? temporal : recordsOnly(temporal, config.temporal.taskQueue),
       admission,
+      onLook: () => capacity?.gate.turn(),
       taskQueues: taskQueuesOf(config),
       maxBacklog: config.maxBacklog,
       onChange: (held, tasks) =>
@@ -118,31 +172,36 @@ export class Bridge {
           held ? 'intake pauses: too many tasks wait for a worker' : 'intake resumes',
         ),
     }));
-    const mapper = createRecordMapper(config);
+    const mapper = createRecordMapper(config, Date.now, (message) => logger.warn(message));
+    const rated = (this.#rated = new RatedAdmission(admission, config.routes));
     const intake = (this.#intake = new Intake(source, {
       buffer: { ...config.buffer, minimumShare: config.maxPollRecords },
-      maxPollRecords: config.maxPollRecords,
+      maxPollRecords: () => pressure.pollRecords,
       startFrom: config.kafka.startFrom,
       onLostRange: config.kafka.onLostRange,
       stages: {
         map: (record) => mapper.map(record),
+        priorityOf: (record) => mapper.priorityOf(record),
+        shaping: new Shaping(config.routes),
         mapJudge: new FaultJudge(),
         holds,
-        admission,
+        admission: rated,
         delivery: this.#delivery(temporal, holds, backlog),
         onTrouble: ({ topic, partition, offset }, message, error) =>
           logger.warn(
             { topic, partition, offset: offset.toString(), reason: messageOf(error) },
             `the record ${message}`,
           ),
+        onDeferred: (why) => metrics.deferred(why),
       },
-      events: intakeLog(config, logger, phase, this.#outcomes),
+      events: observation.events(intakeLog(config, logger, phase, this.#outcomes)),
     }));
     this.#committer = new Committer({
       source,
       intake,
       intervalMs: config.kafka.commitIntervalMs,
-      onCommit: (result, _seconds, why) => {
+      onCommit: (result, seconds, why) => {
+        metrics.committed(result, seconds);
         if (result === 'failure')
           logger.debug({ reason: why }, 'a commit was refused; the next one brings it along');
       },
@@ -151,7 +210,8 @@ export class Bridge {
       source,
       intake,
       watchdogMs: config.watchdogMs,
-      onStuck: (partitions, message) => logger.error({ alert: 'watchdog', partitions }, message),
+      onStuck: (_partitions, message) => alerts.raise({ kind: 'watchdog', message }),
+      onLook: () => observation.kafkaAnswered(),
       onRefused: (why) => phase.waits('Kafka', config.kafka.brokers.join(','), why, true),
       onAnswer: () => {
         if (phase.now !== 'waiting') return;
@@ -168,12 +228,14 @@ export class Bridge {
    */
   async start(): Promise<void> {
     const { signal } = this.#stop;
+    await this.#observation.listen();
     for (const warning of overlappingRoutes(this.#config.routes)) this.#logger.warn(warning);
     const { brokers } = this.#config.kafka;
     await this.#source.open(signal, (why) => this.#phase.waits('Kafka', brokers.join(','), why));
     if (!this.#rename) await checkSubscription(this.#config, this.#source, this.#phase, signal);
     await awaitTemporal(this.#config, this.#temporal, this.#phase, this.#logger, signal);
     if (signal.aborted) return;
+    this.#pressure.start();
     await this.#source.start(this.#intake, signal);
     if (signal.aborted) return;
     signal.addEventListener(
@@ -181,7 +243,13 @@ export class Bridge {
       collectDeadBuffers(() => this.#intake.buffered.bytes),
       { once: true },
     );
-    this.#loops.push(this.#committer.run(signal), this.#backlog.run(signal), this.#logWatch.run(signal));
+    this.#loops.push(
+      this.#committer.run(signal),
+      this.#backlog.run(signal),
+      this.#logWatch.run(signal),
+      this.#observation.run(this.#source, this.#temporal, signal),
+    );
+    if (this.#capacity) this.#loops.push(this.#capacity.run());
   }
 
   /** Stops taking, lets what runs end, commits, leaves the group: all under `drainTimeoutMs`. Again: the same promise. */
@@ -207,6 +275,39 @@ export class Bridge {
       inFlight: admission.inFlight,
       backlog: this.#backlog.backlog,
       gates: admission.holds,
+      pressure: this.#pressure.state(),
+      ...(this.#capacity?.state() ?? NO_LOOP),
+    };
+  }
+
+  /** Where probes and metrics are served, if they are. */
+  get url(): string | undefined {
+    return this.#observation.url;
+  }
+
+  /** Every metric, in Prometheus' text format. */
+  metrics(): Promise<string> {
+    return this.#observation.text();
+  }
+
+  /** What `/readyz` says, for a server of one's own. */
+  readiness(): HealthReport {
+    return this.#observation.ready();
+  }
+
+  #observed(): Observed {
+    return {
+      phase: this.#phase.now,
+      phaseSince: this.#phase.since,
+      reason: this.#phase.reason,
+      partitions: this.#intake.partitions,
+      holds: this.#holds.all,
+      buffered: this.#intake.buffered,
+      admission: this.#admission.state(),
+      backlog: this.#backlog.backlog,
+      circuit: this.#circuit?.state ?? 'closed',
+      capacity: this.#capacity?.state(),
+      lastFetchAt: this.#source.lastFetchAt,
     };
   }
 
@@ -217,22 +318,28 @@ export class Bridge {
     this.#phase.ends('draining');
     this.#logger.info({ drainTimeoutMs }, 'draining: nothing more is taken');
     // What runs may use most of the time; a last commit and leaving the group need some of it.
-    await within(this.#intake.drain(), left() * 0.7, () => undefined);
+    await within(this.#intake.drain(left() * 0.5), left() * 0.7, () => undefined);
+    const slotsBack = this.#capacity?.close(Math.min(SLOTS_BACK_MS, left() * 0.1));
     this.#stop.abort();
+    this.#pressure.close();
     await within(this.#committer.flush(), left() * 0.6, () => undefined);
-    await this.#source.stop(left());
+    await Promise.all([this.#source.stop(left()), slotsBack]);
     await within(
-      Promise.allSettled([...this.#loops, this.#temporal.close()]).then(() => undefined),
+      Promise.allSettled([...this.#loops, this.#temporal.close(), this.#capacityPort?.close()]).then(
+        () => undefined,
+      ),
       left(),
       () => undefined,
     );
     this.#phase.ends('stopped');
+    await this.#observation.close(left());
     this.#logger.info({ outcomes: this.#outcomes }, 'stopped');
   }
 
   #delivery(temporal: TemporalPort, holds: RouteHolds, backlog: BacklogGate): Delivery {
-    const { circuit: circuitOptions } = this.#config;
-    const circuit = new TemporalCircuit(circuitOptions);
+    const { circuit: circuitOptions, requests } = this.#config;
+    const circuit = (this.#circuit = new TemporalCircuit(circuitOptions));
+    this.#observation.circuit(circuit);
     // While the bridge runs a refusal is waited out like an outage, behind the circuit.
     const refusals = new RefusalReporter(temporalService(this.#config.temporal), (why) =>
       this.#phase.refused(why),
@@ -240,16 +347,13 @@ export class Bridge {
     circuit.onChange((open) => {
       if (open) {
         this.#admission.hold('circuit');
-        this.#logger.error(
-          { alert: 'circuit' },
-          'Temporal does not take starts: the circuit is open, intake waits',
-        );
       } else {
         this.#admission.lift('circuit');
       }
     });
     const inner = new WorkflowDelivery({
       port: temporal,
+      ...(requests === undefined ? {} : { budget: new CallBudget(requests) }),
       calls: new PersistentCalls({
         circuit,
         judge: new FaultJudge(),
@@ -279,8 +383,19 @@ export class Bridge {
         backlog.started();
       },
     });
-    return new TargetDelivery({ inner, closeWatch: new CloseWatch(temporal), admission: this.#admission });
+    return new TargetDelivery({
+      inner: this.#observation.delivery(inner),
+      closeWatch: this.#observation.closes(new CloseWatch(temporal)),
+      admission: this.#rated,
+    });
   }
+}
+
+/** A Temporal that is no server has no capacity workflow either. */
+function capacityPort(config: ResolvedConfig, ports: BridgeOptions['ports'] = {}): CapacityPort | undefined {
+  if (ports.capacity !== undefined) return ports.capacity;
+  if (config.capacity.limit === 'off' || ports.temporal !== undefined) return undefined;
+  return new SdkCapacityPort(config.temporal);
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {

@@ -8,6 +8,7 @@
  * `KTB_TEMPORAL`: Temporal refused something that a retry does not mend, or shows such a certificate.
  * `KTB_WORKER`: the worker can't be built: an unknown workflow or activity, a bundle that fails.
  * `KTB_LOCAL_STACK`: a piece of the local stack can't be had; the message lists the ways to get it.
+ * `KTB_HTTP`: probes and metrics can't be served where they should be.
  * `KTB_RECORD`: a record can't be decoded, routed, taken or encoded.
  *
  * Of the producer, see `SendError`:
@@ -28,6 +29,7 @@ export type BridgeErrorCode =
   | 'KTB_TEMPORAL'
   | 'KTB_WORKER'
   | 'KTB_LOCAL_STACK'
+  | 'KTB_HTTP'
   | 'KTB_RECORD'
   | 'KTB_BACK_PRESSURE'
   | 'KTB_CIRCUIT_OPEN'

@@ -151,6 +151,7 @@ export type {
 export { kafkaBridge, type KafkaBridgeOptions, type KafkaBridgePlugin } from './plugin.js';
 export { BridgeError, type BridgeErrorCode } from './errors.js';
 export type { Bridge, BridgeOptions, BridgeStatus } from './bridge.js';
+export type { CheckStatus, HealthCheck, HealthReport } from './observe/health.js';
 export type { BridgePhase } from './observe/phase.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
 export type { CloseOptions, Producer, ProducerStatus } from './producer/producer.js';
@@ -174,6 +175,16 @@ export {
   type SendErrorCode,
 } from './producer/send-error.js';
 export type { BridgeClient, BridgeClientOptions, ReplaySelector } from './operate/bridge-client.js';
+export type { CapacityLook, CapacitySilence, Decision, QueueLook } from './operate/capacity.js';
+export type {
+  BridgeView,
+  CapacitySettings,
+  CapacityView,
+  Decided,
+  LimitOptions,
+  WorkerView,
+} from '../workflows/capacity/contract.js';
+export type { PressureState } from './pressure/bridge-pressure.js';
 export type { DeadLetter, DeadLetterFilter, ReasonGroup } from './operate/dead-letters.js';
 export type { KafkaPlace, OffsetRange } from './intake/kafka-view.js';
 export type {
@@ -204,7 +215,7 @@ export type { DoctorOptions } from './operate/doctor.js';
 export type { CheckName, Finding, FindingLevel } from './operate/doctor/finding.js';
 export type { SetupResult } from './operate/setup.js';
 export type { Outcome } from './delivery/outcomes.js';
-export type { HandlerCall } from '../activities/index.js';
+export { releaseCapacity, type HandlerCall } from '../activities/index.js';
 export type {
   QuarantineInput,
   QuarantineReason,

@@ -34,6 +34,7 @@ import { createRecordMapper } from './intake/record-mapper.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { workerIdentity } from './temporal/worker-identity.js';
+import type { WorkerCapacity } from './worker-report/worker-capacity.js';
 
 export type Functions = Readonly<Record<string, (...args: any[]) => any>>;
 
@@ -42,6 +43,8 @@ export type HostOptions = Pick<WorkerOptions, 'connection' | 'dataConverter' | '
   readonly activities: Functions;
   readonly interceptors?: Pick<WorkerInterceptors, 'activity' | 'client'>;
   readonly shutdownGraceTimeMs: number;
+  /** What both Workers tell of records' slots. Whoever made it ends it. */
+  readonly capacity: WorkerCapacity;
 };
 
 export interface OwnWorkerRun {
@@ -67,6 +70,8 @@ export async function runOwnWorker(
       });
     });
     const running = worker.run();
+    host.capacity.attach(worker);
+    host.capacity.start();
     // Also where the signal has fired meanwhile: a Worker that never ran keeps its connection from being closed.
     const stop = () => stopIfRunning(worker);
     if (signal.aborted) stop();
@@ -106,10 +111,13 @@ export function ownWorkerOptions(
         history: (workflowId, runId) => port.history(workflowId, runId),
       }),
     },
+    sinks: host.capacity.sinks,
     interceptors: {
       ...(host.interceptors?.client === undefined ? {} : { client: host.interceptors.client }),
-      // Ours outermost: it marks failures as the user's interceptors have left them.
+      ...ownInterceptorModules(host),
+      // Ours outermost: they count, and mark failures, as the user's interceptors have left them.
       activity: [
+        host.capacity.ownActivities,
         (context) => ({ inbound: new MarkRun(context) }),
         ...(host.interceptors?.activity ?? []).map(aroundHandlersOnly),
       ],
@@ -137,16 +145,29 @@ function fileBeside(relative: string): string {
 /** The module of our workflows, where they are bundled at the start. */
 export const OWN_WORKFLOWS_PATH = fileBeside('../workflows/index.js');
 
-/** The module that puts `(replay: Reset to event N)` into the failures of the user's workflows. */
+/** The module that puts `(replay: Reset to event N)` into the failures of the user's workflows, and tells of their slots. */
 export const HINT_MODULE_PATH = fileBeside('../workflows/interceptors.js');
 
+/** The module by which our own workflows tell of their records' slots. */
+const OWN_INTERCEPTORS_PATH = fileBeside('../workflows/own-interceptors.js');
+
 /** The package ships its workflows bundled; sources, and converters of the user's, need a bundle of their own. */
-function ownBundle({ dataConverter, bundlerOptions }: HostOptions): Partial<WorkerOptions> {
-  const prebuilt = fileURLToPath(new URL('../own-workflows.cjs', import.meta.url));
-  const converters = dataConverter?.payloadConverterPath ?? dataConverter?.failureConverterPath;
-  if (existsSync(prebuilt) && converters === undefined) return { workflowBundle: { codePath: prebuilt } };
+function ownBundle(host: HostOptions): Partial<WorkerOptions> {
+  const codePath = prebuiltFor(host);
+  if (codePath !== undefined) return { workflowBundle: { codePath } };
   return {
     workflowsPath: OWN_WORKFLOWS_PATH,
-    ...(bundlerOptions === undefined ? {} : { bundlerOptions }),
+    ...(host.bundlerOptions === undefined ? {} : { bundlerOptions: host.bundlerOptions }),
   };
+}
+
+/** A prebuilt bundle has them in it. */
+function ownInterceptorModules(host: HostOptions): Pick<WorkerInterceptors, 'workflowModules'> {
+  return prebuiltFor(host) === undefined ? { workflowModules: [OWN_INTERCEPTORS_PATH] } : {};
+}
+
+function prebuiltFor({ dataConverter }: HostOptions): string | undefined {
+  const prebuilt = fileURLToPath(new URL('../own-workflows.cjs', import.meta.url));
+  const converters = dataConverter?.payloadConverterPath ?? dataConverter?.failureConverterPath;
+  return existsSync(prebuilt) && converters === undefined ? prebuilt : undefined;
 }

@@ -29,10 +29,11 @@ import {
   type HostOptions,
 } from './own-worker.js';
 import { checkRouteNames, functionNames, workflowNames } from './route-names.js';
+import { WorkerCapacity } from './worker-report/worker-capacity.js';
 
 export interface KafkaBridgeOptions {
   /** Where warnings go. @default JSON lines on stderr, by the config's `logLevel` */
-  readonly logger?: Pick<Logger, 'warn'>;
+  readonly logger?: Pick<Logger, 'warn' | 'info'>;
 }
 
 /** What `ktb worker` knows better. */
@@ -40,6 +41,8 @@ export interface InternalPluginOptions extends KafkaBridgeOptions {
   /** It has checked the routes' names before it connected. */
   readonly namesChecked?: boolean;
   readonly onPolling?: () => void;
+  /** Why the machine is under pressure, now. */
+  readonly pressure?: () => readonly string[];
 }
 
 /** What every bundle with the hint has in its code, minified too: see workflows/interceptors.ts. */
@@ -49,10 +52,12 @@ const HINT_TEXT = '(replay: Reset to event ';
 export class KafkaBridgePlugin implements WorkerPlugin, BundlerPlugin, ClientPlugin {
   readonly name = 'kafka-temporal-bridge';
   readonly #config: ResolvedConfig;
-  readonly #logger: Pick<Logger, 'warn'>;
+  readonly #logger: Pick<Logger, 'warn' | 'info'>;
   readonly #options: InternalPluginOptions;
   /** A plugin may come twice to one Worker: by its options, and by those of its connection. */
   readonly #accompanied = new WeakSet<Worker>();
+  /** By the sink that it put into a Worker's options: one Worker, one ledger. */
+  readonly #capacities = new WeakMap<object, WorkerCapacity>();
 
   constructor(config: ResolvedConfig, options: InternalPluginOptions = {}) {
     this.#config = config;
@@ -84,7 +89,7 @@ export class KafkaBridgePlugin implements WorkerPlugin, BundlerPlugin, ClientPlu
       });
     }
     if (options.workflowBundle !== undefined) await this.#checkBundle(options.workflowBundle);
-    return this.#withConverter(options, 'worker');
+    return this.#withCapacity(this.#withConverter(options, 'worker'));
   }
 
   /** Adds the hint's module to a bundle of the user's workflows: the worker's own, and one built ahead. */
@@ -108,14 +113,17 @@ export class KafkaBridgePlugin implements WorkerPlugin, BundlerPlugin, ClientPlu
     this.#accompanied.add(worker);
     const stop = new AbortController();
     const { onPolling } = this.#options;
+    const capacity = this.#capacityOf(worker);
+    capacity.attach(worker);
     onShutdown(worker, () => stop.abort());
     // At once, before anything is awaited: whoever called `run()` may call `shutdown()` in the next line.
     const users = next(worker).finally(() => stop.abort());
-    const ours = runOwnWorker(this.#config, this.#hostOptions(worker), {
+    const ours = runOwnWorker(this.#config, this.#hostOptions(worker, capacity), {
       signal: stop.signal,
       ...(onPolling === undefined ? {} : { onPolling }),
     }).finally(() => stopIfRunning(worker));
     const [usersEnd, oursEnd] = await Promise.allSettled([users, ours]);
+    await capacity.close();
     if (usersEnd.status === 'rejected') throw usersEnd.reason;
     if (oursEnd.status === 'rejected') throw oursEnd.reason;
   }
@@ -129,7 +137,37 @@ export class KafkaBridgePlugin implements WorkerPlugin, BundlerPlugin, ClientPlu
     return taskQueue === ownTaskQueue(this.#config.temporal.taskQueue);
   }
 
-  #hostOptions({ options }: Worker): HostOptions {
+  #capacityOf({ options }: Worker): WorkerCapacity {
+    // A later plugin may have put sinks of its own in the place of ours: then ours hear nothing, and all else works.
+    const sink = options.sinks?.['ktbCapacity'];
+    return (sink && this.#capacities.get(sink)) ?? this.#newCapacity();
+  }
+
+  #newCapacity(): WorkerCapacity {
+    const { pressure } = this.#options;
+    return new WorkerCapacity(this.#config, {
+      logger: this.#logger,
+      ...(pressure === undefined ? {} : { pressure }),
+    });
+  }
+
+  /** Once, also where the plugin comes twice. */
+  #withCapacity(options: WorkerOptions): WorkerOptions {
+    const { sinks, interceptors } = options;
+    if (sinks?.['ktbCapacity'] && this.#capacities.has(sinks['ktbCapacity'])) return options;
+    const capacity = this.#newCapacity();
+    this.#capacities.set(capacity.sinks.ktbCapacity, capacity);
+    return {
+      ...options,
+      sinks: { ...sinks, ...capacity.sinks },
+      interceptors: {
+        ...interceptors,
+        activity: [capacity.usersActivities, ...(interceptors?.activity ?? [])],
+      },
+    };
+  }
+
+  #hostOptions({ options }: Worker, capacity: WorkerCapacity): HostOptions {
     const { connection, dataConverter, bundlerOptions, activities, interceptors, shutdownGraceTimeMs } =
       options;
     return {
@@ -138,7 +176,12 @@ export class KafkaBridgePlugin implements WorkerPlugin, BundlerPlugin, ClientPlu
       ...(dataConverter === undefined ? {} : { dataConverter }),
       ...(bundlerOptions === undefined ? {} : { bundlerOptions }),
       activities: Object.fromEntries(activities),
-      interceptors,
+      // Ours counts otherwise.
+      interceptors: {
+        ...interceptors,
+        activity: interceptors.activity.filter((factory) => factory !== capacity.usersActivities),
+      },
+      capacity,
       // The SDK's default is none at all.
       shutdownGraceTimeMs: shutdownGraceTimeMs || this.#config.worker.shutdownGraceTimeMs,
     };

@@ -16,15 +16,19 @@ import { KafkaBridgePlugin } from './plugin.js';
 import { checkRouteNames, functionNames, workflowNames } from './route-names.js';
 import { connectionOptions } from './temporal/sdk-temporal-port.js';
 import { delay } from './timing.js';
+import { WorkerCapacity } from './worker-report/worker-capacity.js';
 
 export interface BridgeWorkerOptions {
   readonly logger?: Logger;
+  /** `host:port` where the metrics of Temporal's SDK are served, of the whole process. @default nowhere */
+  readonly metrics?: string;
 }
 
 /** The two Workers of a process, as one. */
 export class BridgeWorker {
   readonly #config: ResolvedConfig;
   readonly #logger: Logger;
+  readonly #metrics: string | undefined;
   readonly #stop = new AbortController();
   #worker: Worker | undefined;
   #connection: NativeConnection | undefined;
@@ -33,6 +37,7 @@ export class BridgeWorker {
 
   constructor(config: ResolvedConfig, options: BridgeWorkerOptions = {}) {
     this.#config = config;
+    this.#metrics = options.metrics;
     this.#logger = options.logger ?? createLogger({ name: 'worker', level: config.logLevel });
   }
 
@@ -43,7 +48,7 @@ export class BridgeWorker {
    */
   async start(): Promise<void> {
     const { temporal } = this.#config;
-    installRuntime(this.#logger, this.#config.logLevel);
+    installRuntime(this.#logger, this.#config.logLevel, this.#metrics);
     const users = userOptions(this.#config, await activitiesOf(this.#config));
     await checkNames(this.#config, users, this.#logger);
     const connection = await this.#connect();
@@ -88,16 +93,18 @@ export class BridgeWorker {
       this.#running = this.#worker.run();
     } else {
       const { connection, dataConverter = this.#config.temporal.dataConverter } = users;
+      const capacity = new WorkerCapacity(this.#config, { logger: this.#logger });
       this.#running = runOwnWorker(
         this.#config,
         {
+          capacity,
           ...(connection === undefined ? {} : { connection }),
           ...(dataConverter === undefined ? {} : { dataConverter }),
           activities: {},
           shutdownGraceTimeMs: this.#config.worker.shutdownGraceTimeMs,
         },
         { signal, onPolling },
-      );
+      ).finally(() => capacity.close());
     }
     this.#running.catch(() => undefined); // whoever awaits `finished` hears of it
     await Promise.race([polling, this.#running]);

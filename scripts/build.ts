@@ -40,6 +40,7 @@ function compile(outDir: string): void {
 async function bundle(outDir: string): Promise<void> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(outDir, 'workflows', 'index.js'),
+    workflowInterceptorModules: [join(outDir, 'workflows', 'own-interceptors.js')],
     // Warnings and errors only: a build has nothing else to say.
     logger: new DefaultLogger('WARN'),
   });

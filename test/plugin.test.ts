@@ -7,6 +7,8 @@ import { kafkaBridge, type BridgeConfig } from '../bridge/index.js';
 import { createOwnActivities } from '../activities/index.js';
 import { HINT_MODULE_PATH, OWN_WORKFLOWS_PATH, ownWorkerOptions } from '../bridge/own-worker.js';
 import { resolveConfig } from '../bridge/config/resolve.js';
+import { WorkerCapacity } from '../bridge/worker-report/worker-capacity.js';
+import { SILENT } from './helpers/doubles/silent-logger.js';
 import { writeProject } from './helpers/project.js';
 import { TemporalDouble } from './helpers/doubles/temporal-double.js';
 
@@ -48,10 +50,29 @@ const WORKER: WorkerOptions = {
   interceptors: { workflowModules: ['/users/interceptors.js'] },
 };
 
-test('a worker that fits the config is left as it is', async (t) => {
+test('a worker that fits the config is left as it is, but for what tells of slots', async (t) => {
   const { bridge, warnings } = plugin();
-  t.deepEqual(await bridge.configureWorker(WORKER), WORKER);
+  const { sinks, interceptors, ...rest } = await bridge.configureWorker({ ...WORKER, sinks: { mine: {} } });
+  t.deepEqual({ ...rest, interceptors: WORKER.interceptors }, WORKER);
+  t.deepEqual(interceptors?.workflowModules, WORKER.interceptors?.workflowModules);
+  t.deepEqual(Object.keys(sinks ?? {}), ['mine', 'ktbCapacity']);
   t.deepEqual(warnings, []);
+});
+
+test("a worker's activities are counted once and outermost, also where the plugin comes twice", async (t) => {
+  const { bridge } = plugin();
+  const users = () => ({});
+  const once = await bridge.configureWorker({ ...WORKER, interceptors: { activity: [users] } });
+  t.is(once.interceptors?.activity?.length, 2);
+  t.is(once.interceptors?.activity?.[1], users);
+  t.is(await bridge.configureWorker(once), once);
+});
+
+test("with `capacity.limit: 'off'` no activity is counted, and what workflows tell is taken", async (t) => {
+  const { bridge } = plugin({ capacity: { limit: 'off' } });
+  const { interceptors, sinks } = await bridge.configureWorker(WORKER);
+  t.deepEqual(interceptors?.activity?.[0]?.({} as never), {});
+  t.notThrows(() => sinks!['ktbCapacity']!['released']!.fn({} as never, 'bridge.0:1', 5));
 });
 
 test('a worker of another task queue or namespace is an error that names both', async (t) => {
@@ -184,6 +205,7 @@ test("our worker runs the user's activities under the user's interceptors, and o
         ],
       },
       shutdownGraceTimeMs: 1,
+      capacity: new WorkerCapacity(config, { logger: SILENT }),
     },
     new TemporalDouble(),
   );
@@ -192,7 +214,8 @@ test("our worker runs the user's activities under the user's interceptors, and o
   t.is((activities as Record<string, unknown>)['recordPayment'], recordPayment);
   for (const activityType of ['recordPayment', ...own]) {
     const made = interceptors!.activity!.map((factory) => factory({ info: { activityType } } as never));
-    t.truthy(made[0]!.inbound?.execute, 'ours is the outermost');
+    t.truthy(made[0]!.inbound?.execute, 'ours are the outermost');
+    t.truthy(made[1]!.inbound?.execute);
   }
   t.deepEqual(asked, ['recordPayment']);
 });
@@ -208,7 +231,12 @@ test("our worker has its own tuning, and nothing of the user's deployment", (t) 
     },
     { baseDir: '/', env: {} },
   );
-  const options = ownWorkerOptions(config, { activities: {}, shutdownGraceTimeMs: 1 }, new TemporalDouble());
+  const capacity = new WorkerCapacity(config, { logger: SILENT });
+  const options = ownWorkerOptions(
+    config,
+    { activities: {}, shutdownGraceTimeMs: 1, capacity },
+    new TemporalDouble(),
+  );
   t.is(options.maxConcurrentActivityTaskExecutions, 7);
   t.is(options.workerDeploymentOptions, undefined);
   t.is(options.taskQueue, 'orders-ktb');

@@ -3,5 +3,6 @@
  * they change only behind `patched()`; recorded histories are replayed by test/workflows/histories.test.ts.
  */
 export { ktbActivityRoute } from './activity-route.js';
+export { ktbCapacity } from './capacity.js';
 export { ktbQuarantine } from './quarantine.js';
 export { ktbTargetRoute } from './target-route.js';

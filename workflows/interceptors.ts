@@ -13,6 +13,7 @@ import {
   type WorkflowInterceptors,
   type WorkflowOutboundCallsInterceptor,
 } from '@temporalio/workflow';
+import { CapacityTeller } from './capacity-teller.js';
 
 /**
  * In users' workflows: a failure's message ends with `(replay: Reset to event N)`, where N is the workflow task that
@@ -100,5 +101,6 @@ function taskCompletedEvent(): number {
 
 export const interceptors = (): WorkflowInterceptors => {
   const hint = new ReplayHint();
-  return { inbound: [hint], outbound: [hint] };
+  const capacity = new CapacityTeller({ handles: true });
+  return { inbound: [hint], outbound: [hint, capacity], internals: [capacity] };
 };

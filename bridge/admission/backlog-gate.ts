@@ -14,6 +14,16 @@ export interface BacklogGateOptions {
   /** Tasks that may wait in all queues together; intake resumes at half. */
   readonly maxBacklog: number;
   readonly onChange?: (held: boolean, backlog: number) => void;
+  /** After each look. */
+  readonly onLook?: () => void;
+}
+
+/** What the server has told, and nothing of our own. */
+export interface BacklogLook {
+  readonly count: number;
+  readonly polled: boolean;
+  /** By `performance.now()`: when it was asked. */
+  readonly askedAt: number;
 }
 
 /**
@@ -27,6 +37,8 @@ export class BacklogGate {
   #startedLately = 0;
   #startedSince = 0;
   #held = false;
+  #lastLook: BacklogLook | undefined;
+  #hurry: (() => void) | undefined;
 
   constructor(options: BacklogGateOptions) {
     this.#options = options;
@@ -35,6 +47,7 @@ export class BacklogGate {
   /** A record was started: one more task waits, as far as we know. */
   started(): void {
     this.#startedSince++;
+    this.#hurry?.();
     if (!this.#held && this.backlog >= this.#options.maxBacklog) this.#set(true);
   }
 
@@ -46,23 +59,41 @@ export class BacklogGate {
     return this.#seen + this.#startedLately + this.#startedSince;
   }
 
+  get lastLook(): BacklogLook | undefined {
+    return this.#lastLook;
+  }
+
   /** Looks until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const startedBefore = this.#startedSince;
+      const askedAt = performance.now();
       try {
         const { port, taskQueues } = this.#options;
         const all = await Promise.all(taskQueues.map((taskQueue) => port.backlog(taskQueue)));
-        this.#looked(
-          all.reduce((total, one) => total + one.count, 0),
-          startedBefore,
-          all.some(({ polled }) => polled),
-        );
+        const count = all.reduce((total, one) => total + one.count, 0);
+        const polled = all.some((one) => one.polled);
+        this.#lastLook = { count, polled, askedAt };
+        this.#looked(count, startedBefore, polled);
+        this.#options.onLook?.();
       } catch {
         // Temporal is away: nothing is started anyway, and what was seen stays.
       }
-      await delay(this.#held || this.backlog > 0 ? POLL_MS : IDLE_POLL_MS, signal);
+      await this.#rest(signal);
     }
+  }
+
+  /** What is started in a quiet time is looked after soon. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    if (!this.#held && this.backlog === 0) {
+      const hurry = new AbortController();
+      const now = (this.#hurry = () => hurry.abort());
+      signal.addEventListener('abort', now, { once: true });
+      await delay(signal.aborted ? 0 : IDLE_POLL_MS - POLL_MS, hurry.signal);
+      signal.removeEventListener('abort', now);
+      this.#hurry = undefined;
+    }
+    await delay(POLL_MS, signal);
   }
 
   #looked(count: number, startedBefore: number, polled: boolean): void {

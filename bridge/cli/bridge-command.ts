@@ -1,11 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { Bridge } from '../bridge.js';
+import { DEFAULTS } from '../config/defaults.js';
 import { createLogger } from '../observe/logger.js';
 import { closeOnSignal, configFrom, configOption, logLevelOption, type ConfigFlags } from './command.js';
+import { listenAddress } from './values.js';
 
 interface BridgeFlags extends ConfigFlags {
   readonly rename?: boolean;
   readonly reportEvery: number;
+  readonly http?: ReturnType<typeof listenAddress>;
 }
 
 export function bridgeCommand(): Command {
@@ -15,6 +18,7 @@ export function bridgeCommand(): Command {
     .addOption(logLevelOption())
     .option('--rename', 'take over a group that a subscription of another name has committed in')
     .option('--report-every <seconds>', 'how often the counts are logged, while they change', seconds, 10)
+    .option('--http <where>', 'serves /healthz, /readyz and /metrics: a port, or host:port', listenAddress)
     .addHelpText(
       'after',
       `
@@ -23,10 +27,15 @@ a second signal stops at once. What was started and not committed is met again a
 
 Examples:
   ktb bridge
+  ktb bridge --http 0.0.0.0:9464
   KAFKA_BROKERS=kafka-1:9092,kafka-2:9092 TEMPORAL_ADDRESS=temporal:7233 ktb bridge --config orders.config.ts`,
     )
     .action(async (flags: BridgeFlags) => {
-      const config = await configFrom(flags);
+      const given = await configFrom(flags);
+      const config =
+        flags.http === undefined
+          ? given
+          : { ...given, http: { ...DEFAULTS.http, ...given.http, ...flags.http } };
       const logger = createLogger({ name: 'bridge', level: config.logLevel });
       const bridge = new Bridge(config, { logger, rename: flags.rename ?? false });
       const closed = closeOnSignal(bridge);
@@ -51,7 +60,7 @@ Examples:
 function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () => void {
   let last = '';
   return () => {
-    const { outcomes, buffered, inFlight, backlog, gates, partitions, holds } = bridge.status();
+    const { outcomes, buffered, inFlight, backlog, gates, pressure, partitions, holds } = bridge.status();
     const lag = partitions.reduce(
       (sum, { logEnd, committed }) => sum + Number(logEnd - (committed ?? logEnd)),
       0,
@@ -63,6 +72,9 @@ function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () =
       inFlight,
       backlog,
       gates,
+      pressure: pressure.reasons,
+      pollRecords: pressure.pollRecords,
+      deferred: pressure.deferred,
       held: holds.map((hold) => hold.scope),
     };
     const now = JSON.stringify(counts);

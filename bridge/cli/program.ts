@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { bridgeCommand } from './bridge-command.js';
+import { capacityCommand } from './capacity-command.js';
 import { completionCommand } from './completion-command.js';
 import { devCommand } from './dev-command.js';
 import { failedCommand } from './failed-command.js';
+import { healthCommand } from './health-command.js';
+import { limitCommand } from './limit-command.js';
+import { pauseCommand, resumeCommand } from './pause-command.js';
 import { quarantineCommand } from './quarantine-command.js';
 import { replayCommand } from './replay-command.js';
 import { reprocessCommand } from './reprocess-command.js';
@@ -27,6 +31,7 @@ Examples:
   ktb status order-17          what became of the record with this key
   ktb failed --by reason       dead letters, by their reason
   ktb replay --reason "bank"   run them again
+  ktb capacity --watch         what the workers can take, live
   ktb doctor                   what is wrong, and what to do
 
 Environment: KAFKA_BROKERS, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, ... override the config file.
@@ -38,11 +43,16 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     devCommand(),
     setupCommand(),
     doctorCommand(),
+    healthCommand(),
     statusCommand(),
     failedCommand(),
     replayCommand(),
     quarantineCommand(),
     reprocessCommand(),
+    capacityCommand(),
+    pauseCommand(),
+    resumeCommand(),
+    limitCommand(),
     completionCommand(() => ktb),
   ];
   for (const command of commands) ktb.addCommand(command);

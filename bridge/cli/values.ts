@@ -7,6 +7,15 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+/** A port of this machine alone, or `host:port`, as `0.0.0.0:9464` or `[::]:9464`. */
+export function listenAddress(text: string): { readonly host?: string; readonly port: number } {
+  const [, host, port] = /^(?:(\[[0-9a-fA-F:.]+\]|[^\s:/@,]+):)?(\d{1,5})$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535) {
+    throw new InvalidArgumentError('Expected a port (9464) or `host:port` (0.0.0.0:9464, [::]:9464).');
+  }
+  return { ...(host === undefined ? {} : { host: host.replace(/^\[|\]$/g, '') }), port: Number(port) };
+}
+
 /** `0.5`: more than 0. */
 export function positiveNumber(text: string): number {
   const value = Number(text);

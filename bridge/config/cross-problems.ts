@@ -28,6 +28,7 @@ function routeProblems(config: unknown, route: Record<string, unknown>, index: n
     const got = targets.length === 0 ? 'none' : targets.map((name) => `\`${name}\``).join(' and ');
     problems.push(`Expected \`${fieldName(path)}\` to have exactly one of ${listOf(TARGETS)}, got ${got}`);
   }
+  problems.push(...demandProblems(route['demand'], [...path, 'demand']));
   const { retry } = route;
   if (isObject(retry) && typeof retry['maximumIntervalMs'] === 'number') {
     const initial = retry['initialIntervalMs'] ?? DEFAULTS.retry.initialIntervalMs;
@@ -85,6 +86,19 @@ function misplaced(
 function listOf(names: readonly string[]): string {
   const quoted = names.map((name) => `\`${name}\``);
   return `${quoted.slice(0, -1).join(', ')} and ${quoted.at(-1)}`;
+}
+
+/** What a route asks for, and where it asks again, must fit into what it holds. */
+function demandProblems(demand: unknown, path: FieldPath): readonly string[] {
+  if (!isObject(demand)) return [];
+  const valueOf = (name: 'buffer' | 'step' | 'resumeBelow') => demand[name] ?? DEFAULTS.route.demand[name];
+  const buffer = valueOf('buffer');
+  return (['step', 'resumeBelow'] as const).flatMap((name) => {
+    const value = valueOf(name);
+    if (typeof value !== 'number' || typeof buffer !== 'number' || value <= buffer) return [];
+    const [low, high] = [fieldName([...path, name]), fieldName([...path, 'buffer'])];
+    return [`Expected \`${low}\` to be at most \`${high}\` (${buffer}), got ${shown(value)}`];
+  });
 }
 
 function sameIds(routes: readonly unknown[]): readonly string[] {

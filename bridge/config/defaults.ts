@@ -61,7 +61,7 @@ export const DEFAULTS = deepFreeze({
     minimumPollRecords: 10,
     low: 'start',
   },
-  http: { host: '127.0.0.1' },
+  http: { host: '127.0.0.1', outageGraceMs: 30_000 },
   alerts: { groupMs: 60_000, maximumAttempts: 5 },
   producer: {
     compression: 'snappy',

@@ -49,6 +49,7 @@ export const http = fields({
     (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < 65_536,
   ),
   host: text.optional(),
+  outageGraceMs: milliseconds.optional(),
 });
 
 export const alerts = fields({

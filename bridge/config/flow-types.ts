@@ -76,6 +76,8 @@ export interface HttpOptions {
   readonly port: number;
   /** @default '127.0.0.1' */
   readonly host?: string;
+  /** How long Kafka or Temporal may be silent before `/readyz` says so. @default 30000 */
+  readonly outageGraceMs?: number;
 }
 
 /** Alerts are log lines and a metric; this is where they go beside. */

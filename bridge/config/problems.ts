@@ -2,7 +2,7 @@
 
 export type FieldPath = readonly PropertyKey[];
 
-const SECRET_SECTIONS = new Set(['sasl', 'ssl', 'tls', 'apiKey', 'auth']);
+const SECRET_SECTIONS = new Set(['sasl', 'ssl', 'tls', 'apiKey', 'auth', 'webhook', 'headers']);
 const SECRET_NAME = /password|passphrase|secret|token|api_?key|credential/i;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 const SHOWN_CHARACTERS = 100;

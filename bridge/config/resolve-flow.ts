@@ -12,7 +12,11 @@ export function shapingOf({
   return {
     rate:
       rate && Object.freeze({ perSecond: rate.perSecond, burst: rate.burst ?? Math.ceil(rate.perSecond) }),
-    demand: demand && Object.freeze(given<Required<DemandOptions>>(DEFAULTS.route.demand, demand)),
+    // What conflates needs a place where records wait.
+    demand:
+      demand || conflate
+        ? Object.freeze(given<Required<DemandOptions>>(DEFAULTS.route.demand, demand))
+        : undefined,
     conflate,
   };
 }
@@ -34,7 +38,11 @@ export function flowOf(
     },
     maxInFlightByType: new Map(byType),
     pressure: given<ResolvedConfig['pressure']>(DEFAULTS.pressure, pressure),
-    http: http && { port: http.port, host: http.host ?? DEFAULTS.http.host },
+    http: http && {
+      port: http.port,
+      host: http.host ?? DEFAULTS.http.host,
+      outageGraceMs: http.outageGraceMs ?? DEFAULTS.http.outageGraceMs,
+    },
     alerts: {
       webhook: alerts?.webhook,
       headers: { ...alerts?.headers },

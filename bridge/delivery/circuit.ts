@@ -6,6 +6,7 @@ import {
   isBrokenCircuitError,
 } from 'cockatiel';
 import type { CircuitOptions } from '../config/types.js';
+import type { CircuitName } from '../../workflows/capacity/contract.js';
 import { TemporalFault } from '../temporal/temporal-port.js';
 
 /** Around every start: a server that is down is probed by one call at a time, not hammered by all. */
@@ -36,6 +37,18 @@ export class TemporalCircuit {
 
   get open(): boolean {
     return this.#policy.state === CircuitState.Open;
+  }
+
+  get state(): CircuitName {
+    switch (this.#policy.state) {
+      case CircuitState.Open:
+      case CircuitState.Isolated:
+        return 'open';
+      case CircuitState.HalfOpen:
+        return 'half-open';
+      case CircuitState.Closed:
+        return 'closed';
+    }
   }
 
   /** `false`: calls may be tried again, because it has closed, or to find out. */

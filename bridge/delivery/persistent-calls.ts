@@ -44,6 +44,7 @@ export class PersistentCalls {
           await circuit.passable(signal);
           continue;
         }
+        if (error instanceof Interrupted) throw this.#interrupted(id);
         if (!(error instanceof TemporalFault)) throw error;
         this.#options.onFault?.(error, attempt);
         if (error.kind !== 'systemic') {

@@ -36,8 +36,16 @@ export interface RecordStart {
 /** Temporal's numbers: 1 is first, 3 is what a task without one has. */
 const TASK_PRIORITY: Readonly<Record<Priority, number>> = { high: 1, medium: 3, low: 5 };
 
-/** The start of a record's execution: the same for every redelivery, by whichever process. */
-export function startRequestOf(record: DeliverableRecord, scope: StartScope, nowMs: number): StartRequest {
+/**
+ * The start of a record's execution: the same for every redelivery, by whichever process, but for its slot: that of the
+ * start that began it stands in the memo.
+ */
+export function startRequestOf(
+  record: DeliverableRecord,
+  scope: StartScope,
+  nowMs: number,
+  slot?: string,
+): StartRequest {
   const { source, route, key } = record;
   const { target } = route;
   // On a signal or update route they are those of the workflow that it may start.
@@ -52,6 +60,7 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
     timestamp: source.timestampMs,
     processedAt: source.receivedAtMs ?? nowMs,
     valueHash: valueHashOf(record, scope),
+    ...(slot === undefined || isDelayed(record, nowMs) ? {} : { slot }),
   };
   return {
     workflowId: recordWorkflowId(scope, route.id, key, source),
@@ -70,9 +79,25 @@ export function startRequestOf(record: DeliverableRecord, scope: StartScope, now
       : { searchAttributes: options.searchAttributes.getAll() }),
     ...timeoutsOf(options),
     ...(target.kind === 'workflow' && target.retry !== undefined ? { retry: target.retry } : {}),
-    ...((record.notBeforeMs ?? 0) > nowMs ? { startDelayMs: record.notBeforeMs! - nowMs } : {}),
-    ...(record.priority === 'medium' ? {} : { priority: { priorityKey: TASK_PRIORITY[record.priority] } }),
+    ...(isDelayed(record, nowMs) ? { startDelayMs: record.notBeforeMs! - nowMs } : {}),
+    ...taskPriorityOf(record),
   };
+}
+
+/** What says nothing is left out. */
+function taskPriorityOf({ priority, fairnessKey }: DeliverableRecord): Pick<StartRequest, 'priority'> {
+  if (priority === 'medium' && fairnessKey === undefined) return {};
+  return {
+    priority: {
+      ...(priority === 'medium' ? {} : { priorityKey: TASK_PRIORITY[priority] }),
+      ...(fairnessKey === undefined ? {} : { fairnessKey }),
+    },
+  };
+}
+
+/** It weighs on nobody until it is due. */
+export function isDelayed({ notBeforeMs = 0 }: DeliverableRecord, nowMs: number): boolean {
+  return notBeforeMs > nowMs;
 }
 
 function keyLabel(key: string | undefined, form: StartScope['keySearchAttribute']): string | undefined {
@@ -90,12 +115,13 @@ function valueHashOf(record: DeliverableRecord, scope: StartScope): string {
  * @throws TemporalFault
  */
 export async function startRecord(
-  port: TemporalPort,
+  port: Pick<TemporalPort, 'start' | 'describe'>,
   record: DeliverableRecord,
   scope: StartScope,
   nowMs: number,
+  slot?: string,
 ): Promise<RecordStart> {
-  const request = startRequestOf(record, scope, nowMs);
+  const request = startRequestOf(record, scope, nowMs, slot);
   const { workflowId } = request;
   for (let attempt = 1; ; attempt++) {
     const answer = await port.start(request);
@@ -125,7 +151,7 @@ export async function startRecord(
 
 /** The ID's holder was not started by a request of ours: a Reset made it, or somebody else. Its memo tells. */
 async function askMemo(
-  port: TemporalPort,
+  port: Pick<TemporalPort, 'describe'>,
   record: DeliverableRecord,
   scope: StartScope,
   workflowId: string,

@@ -3,6 +3,7 @@ import { isToTarget } from '../config/resolved.js';
 import type { DeliverableRecord, MappedRecord } from '../intake/mapped-record.js';
 import type { CloseWatch } from './close-watch.js';
 import type { Delivery, DeliveryObserver, Settlement } from './delivery.js';
+import { needOf } from './need-of.js';
 
 export interface TargetDeliveryOptions {
   /** Starts the records' workflows, and takes everything else. */
@@ -105,9 +106,8 @@ export class TargetDelivery implements Delivery {
       await untilAborted(before, signal);
       if (signal.aborted) return undefined;
       const { admission } = this.#options;
-      const { route, priority } = record;
       try {
-        own = await admission.acquire({ weight: 1, priority, route: route.id, signal });
+        own = await admission.acquire({ ...needOf(record, Date.now()), signal });
       } catch (error) {
         if (signal.aborted) return undefined;
         throw error;
@@ -164,18 +164,26 @@ function placeOf({ source }: MappedRecord): string {
   return `${source.topic}/${source.partition}/${source.offset}`;
 }
 
-/** One permit for several, given back when the last of them is. */
+/** One permit for several, given back when the last of them is. Each has a slot of its own, and the last one the rest. */
 function sharesOf(permit: Permit, count: number): readonly Permit[] {
   if (count === 1) return [permit];
   const left = new Set(Array.from({ length: count }, (_, index) => index));
-  return [...left].map((index) => ({
-    weight: permit.weight,
-    route: permit.route,
-    slots: permit.slots,
-    release: (why) => {
-      if (left.delete(index) && left.size === 0) permit.release(why);
-    },
-  }));
+  const inWork: string[] = [];
+  return [...left].map((index) => {
+    const slots = permit.slots.slice(index, index === count - 1 ? undefined : index + 1);
+    return {
+      weight: permit.weight,
+      route: permit.route,
+      slots,
+      release: (why, used = slots) => {
+        if (!left.delete(index)) return;
+        if (why === 'inWork') inWork.push(...used);
+        if (left.size > 0) return;
+        if (inWork.length > 0) permit.release('inWork', inWork);
+        else permit.release(why);
+      },
+    };
+  });
 }
 
 async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {

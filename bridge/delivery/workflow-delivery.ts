@@ -1,18 +1,23 @@
+import type { CallBudget } from '../admission/call-budget.js';
 import type { HoldScope, RouteHolds } from '../admission/route-holds.js';
 import type { Permit, ReleaseReason } from '../admission/admission.js';
 import type { DeliverableRecord, MappedRecord, PoisonRecord } from '../intake/mapped-record.js';
+import type { Priority } from '../config/types.js';
 import type { QuarantineReason } from '../../workflows/contract.js';
 import { coordinatesText, recordWorkflowId } from '../temporal/ids.js';
-import { TemporalFault, type TemporalPort } from '../temporal/temporal-port.js';
+import { TemporalFault } from '../temporal/temporal-port.js';
 import type { Delivery, DeliveryObserver, Settlement } from './delivery.js';
 import { delay } from '../timing.js';
 import { ByteGate } from './byte-gate.js';
+import { paidCalls, type RecordCalls } from './paid-calls.js';
 import { Interrupted, type PersistentCalls } from './persistent-calls.js';
 import { quarantineRequestOf, type QuarantineCase } from './quarantine-start.js';
-import { startRecord, type RecordStart, type StartScope } from './record-start.js';
+import { isDelayed, startRecord, type RecordStart, type StartScope } from './record-start.js';
 
 export interface WorkflowDeliveryOptions {
-  readonly port: TemporalPort;
+  readonly port: RecordCalls;
+  /** What calls may be made. @default any */
+  readonly budget?: Pick<CallBudget, 'spend'>;
   readonly calls: PersistentCalls;
   readonly holds: Pick<RouteHolds, 'mayQuarantine' | 'passed'>;
   readonly scope: StartScope;
@@ -29,6 +34,12 @@ export interface WorkflowDeliveryOptions {
 const BYTES_UNDER_WAY = 1024 * 1024;
 
 const STUCK_WAIT_MS = 5_000;
+
+/** A record's right to be in work, where it has one, and whether an execution may have begun with it. */
+interface Slot {
+  readonly text: string | undefined;
+  used: boolean;
+}
 
 /** One workflow for each record: a start is all there is to do, so accepted and settled are one moment. */
 export class WorkflowDelivery implements Delivery {
@@ -48,19 +59,29 @@ export class WorkflowDelivery implements Delivery {
     observer: DeliveryObserver,
     signal: AbortSignal,
   ): Promise<void> {
+    const slots = records.map((_, index): Slot => ({ text: permit.slots[index], used: false }));
     let why: ReleaseReason = 'returned';
     try {
-      await Promise.all(records.map((record) => this.#deliverOne(record, observer, signal)));
+      await Promise.all(
+        records.map((record, index) => this.#deliverOne(record, slots[index]!, observer, signal)),
+      );
       why = 'settled';
     } finally {
-      permit.release(why);
+      const used = slots.flatMap((slot) => (slot.used && slot.text !== undefined ? [slot.text] : []));
+      if (used.length > 0) permit.release('inWork', used);
+      else permit.release(why);
     }
   }
 
-  async #deliverOne(record: MappedRecord, observer: DeliveryObserver, signal: AbortSignal): Promise<void> {
+  async #deliverOne(
+    record: MappedRecord,
+    slot: Slot,
+    observer: DeliveryObserver,
+    signal: AbortSignal,
+  ): Promise<void> {
     let settlement: Settlement | undefined;
     try {
-      settlement = await this.#take(record, signal);
+      settlement = await this.#take(record, slot, signal);
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
     }
@@ -71,7 +92,7 @@ export class WorkflowDelivery implements Delivery {
   }
 
   /** Undefined: the record is held, and waits. */
-  #take(record: MappedRecord, signal: AbortSignal): Promise<Settlement | undefined> {
+  #take(record: MappedRecord, slot: Slot, signal: AbortSignal): Promise<Settlement | undefined> {
     switch (record.kind) {
       case 'filtered':
         return Promise.resolve({ outcome: 'filtered' });
@@ -80,13 +101,13 @@ export class WorkflowDelivery implements Delivery {
       case 'quarantine':
         return this.#quarantine(record, record.reason, record.message, 'quarantined', signal);
       case 'deliver':
-        return this.#inKeyOrder(record, () => this.#start(record, signal));
+        return this.#inKeyOrder(record, () => this.#start(record, slot, signal));
     }
   }
 
-  async #start(record: DeliverableRecord, signal: AbortSignal): Promise<Settlement | undefined> {
+  async #start(record: DeliverableRecord, slot: Slot, signal: AbortSignal): Promise<Settlement | undefined> {
     for (let asked = false; ; asked = true) {
-      const start = await this.#tryStart(record, signal);
+      const start = await this.#tryStart(record, slot, signal);
       if (start instanceof TemporalFault) {
         const reason: QuarantineReason = start.kind === 'oversized' ? 'oversized' : 'rejected';
         const it: QuarantineCase = {
@@ -96,7 +117,7 @@ export class WorkflowDelivery implements Delivery {
           routeId: record.route.id,
         };
         if (!asked && !this.#options.holds.mayQuarantine(scopeOf(record), reason)) return undefined;
-        const begun = await this.#tryQuarantine(it, signal);
+        const begun = await this.#tryQuarantine(it, record.priority, signal);
         if (!(begun instanceof TemporalFault))
           return { outcome: 'quarantined', ...begun, message: start.message };
         // Even its quarantine finds no way: it is not this record alone, so it is tried again as it is.
@@ -111,18 +132,31 @@ export class WorkflowDelivery implements Delivery {
         return this.#quarantine(record, outcome, message, outcome, signal);
       }
       // A delayed one weighs on nobody until it is due.
-      if (outcome === 'started' && !((record.notBeforeMs ?? 0) > this.#now())) this.#options.onStarted?.();
+      if (outcome === 'started' && !isDelayed(record, this.#now())) this.#options.onStarted?.();
       return { outcome, workflowId, runId, message };
     }
   }
 
   /** The start, or the record's own fault. @throws Interrupted */
-  async #tryStart(record: DeliverableRecord, signal: AbortSignal): Promise<RecordStart | TemporalFault> {
-    const { port, calls, scope } = this.#options;
+  async #tryStart(
+    record: DeliverableRecord,
+    slot: Slot,
+    signal: AbortSignal,
+  ): Promise<RecordStart | TemporalFault> {
+    const { port: free, budget, calls, scope } = this.#options;
     const id = coordinatesText(record.source);
-    return this.#bytes.holding(record.source.sizeBytes, signal, () =>
-      calls.run(id, () => startRecord(port, record, scope, this.#now()), signal).catch(faultOrThrow),
+    const port = await paidCalls(free, budget, record.priority, signal);
+    const call = () => {
+      const now = this.#now();
+      // Whatever comes of the call: until it has said no, an execution may have begun with it.
+      if (!isDelayed(record, now)) slot.used = true;
+      return startRecord(port, record, scope, now, slot.text);
+    };
+    const start = await this.#bytes.holding(record.source.sizeBytes, signal, () =>
+      calls.run(id, call, signal).catch(faultOrThrow),
     );
+    if (start instanceof TemporalFault || start.outcome !== 'started') slot.used = false;
+    return start;
   }
 
   /** Undefined: the record's route is held. Else it ends in quarantine, however long that takes. */
@@ -135,8 +169,9 @@ export class WorkflowDelivery implements Delivery {
   ): Promise<Settlement | undefined> {
     if (!this.#options.holds.mayQuarantine(scopeOf(record), reason)) return undefined;
     const it: QuarantineCase = { source: record.source, reason, message, routeId: record.route?.id };
+    const priority = record.kind === 'deliver' ? record.priority : 'medium';
     for (;;) {
-      const begun = await this.#tryQuarantine(it, signal);
+      const begun = await this.#tryQuarantine(it, priority, signal);
       if (!(begun instanceof TemporalFault)) return { outcome, ...begun, message };
       await this.#waitAfter(begun, signal);
     }
@@ -145,9 +180,11 @@ export class WorkflowDelivery implements Delivery {
   /** @throws Interrupted */
   async #tryQuarantine(
     it: QuarantineCase,
+    priority: Priority,
     signal: AbortSignal,
   ): Promise<{ workflowId: string; runId: string | undefined } | TemporalFault> {
-    const { port, calls, scope, keptUntil, onStarted } = this.#options;
+    const { port: free, budget, calls, scope, keptUntil, onStarted } = this.#options;
+    const port = await paidCalls(free, budget, priority, signal);
     const id = `quarantine ${coordinatesText(it.source)}`;
     const until = () => keptUntil(it.source.topic, it.source.timestampMs).catch(() => undefined);
     // Bytes that could not even be read stay in Kafka only.

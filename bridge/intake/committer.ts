@@ -7,7 +7,8 @@ export interface CommitterOptions {
   readonly source: Pick<RecordSource, 'commit'>;
   readonly intake: Pick<Intake, 'commitEntries' | 'committed' | 'epoch'>;
   readonly intervalMs: number;
-  readonly onCommit?: (result: 'success' | 'failure', seconds: number, why?: string) => void;
+  /** `skipped`: there was nothing to commit. */
+  readonly onCommit?: (result: 'success' | 'failure' | 'skipped', seconds: number, why?: string) => void;
 }
 
 /** Commits what may be committed, in batches, one call at a time. What is refused stays, and goes with the next one. */
@@ -35,7 +36,7 @@ export class Committer {
   async #commit(): Promise<void> {
     const { source, intake, onCommit } = this.#options;
     const entries = intake.commitEntries();
-    if (entries.length === 0) return;
+    if (entries.length === 0) return onCommit?.('skipped', 0);
     const { epoch } = intake;
     const begun = performance.now();
     try {

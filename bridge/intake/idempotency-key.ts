@@ -9,7 +9,7 @@ import { compilePointer } from './json-pointer.js';
 import type { RecordKey } from './mapped-record.js';
 import { oneLine, thrownText } from './one-line.js';
 
-const IDEMPOTENCY_KEY_HEADER = 'idempotency-key';
+export const IDEMPOTENCY_KEY_HEADER = 'idempotency-key';
 
 /** What a record says about its key. `missing` is for the route's `missingKey` to judge, `invalid` goes to quarantine. */
 export type KeyResult =

@@ -1,10 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { DeliveryObserver, Settlement } from '../delivery/delivery.js';
 import type { SourceRecord } from '../record.js';
+import { within } from '../timing.js';
 import { IntakeBuffer, type IntakeBufferLimits } from './intake-buffer.js';
 import type { MappedRecord } from './mapped-record.js';
 import { OffsetTracker } from './offset-tracker.js';
-import { PartitionLane, type LaneStages } from './partition-lane.js';
+import { KeyPriorities } from './key-priorities.js';
+import type { LaneStages } from './lane-stages.js';
+import { PartitionLane } from './partition-lane.js';
+import { sawLogEnd, stateOf, type OwnedPartition, type PartitionState } from './partition-state.js';
 import type {
   CommitEntry,
   PartitionLog,
@@ -13,6 +17,8 @@ import type {
   SourceListener,
   TopicPartition,
 } from './record-source.js';
+
+export type { PartitionState } from './partition-state.js';
 
 export interface LostRange extends TopicPartition {
   readonly from: bigint;
@@ -37,36 +43,12 @@ export interface IntakeEvents {
 
 export interface IntakeOptions {
   readonly buffer: IntakeBufferLimits;
-  readonly maxPollRecords: number;
+  /** Records taken from a partition at a time, as it is now. */
+  readonly maxPollRecords: () => number;
   readonly startFrom: 'beginning' | 'end';
   readonly onLostRange: 'continue' | 'hold';
-  readonly stages: Omit<LaneStages, 'observer'>;
+  readonly stages: Omit<LaneStages, 'observer' | 'keyPriorities'>;
   readonly events: IntakeEvents;
-}
-
-interface OwnedPartition extends TopicPartition {
-  readonly tracker: OffsetTracker;
-  readonly lane: PartitionLane;
-  readonly abort: AbortController;
-  paused: boolean;
-  /** Why nothing more is read or committed of it. */
-  stopped: string | undefined;
-  lastProgressAt: number;
-  logEnd: bigint;
-}
-
-/** What is known of an assigned partition. */
-export interface PartitionState extends TopicPartition {
-  readonly next: bigint | undefined;
-  readonly committed: bigint | undefined;
-  readonly committable: bigint | undefined;
-  readonly incomplete: number;
-  readonly waiting: number;
-  readonly logEnd: bigint;
-  readonly paused: boolean;
-  readonly stopped: string | undefined;
-  readonly blockedBy: string | undefined;
-  readonly lastProgressAt: number;
 }
 
 /** Everything between the source and the deliveries: what is ours, what it weighs, what is done of it. */
@@ -75,6 +57,7 @@ export class Intake implements SourceListener {
   readonly #source: Pick<RecordSource, 'pause' | 'resume'>;
   readonly #buffer: IntakeBuffer<string>;
   readonly #owned = new Map<string, OwnedPartition>();
+  readonly #keyPriorities = new KeyPriorities();
   #epoch = 0;
   #taking = true;
   #takenInPoll = new Map<string, number>();
@@ -109,10 +92,17 @@ export class Intake implements SourceListener {
     return kept;
   }
 
-  placed(at: TopicPartition, committed: bigint | undefined, log: PartitionLog): bigint | undefined {
+  placed(
+    at: TopicPartition,
+    committed: bigint | undefined,
+    log: PartitionLog,
+    reach?: bigint,
+  ): bigint | undefined {
     const owned = this.#owned.get(keyOf(at));
     if (!owned) return undefined;
-    owned.logEnd = log.end;
+    sawLogEnd(owned, log.end);
+    // Owners that did not say how far they reach may have had anything of what there is.
+    owned.lane.shaping.placed(committed ?? 0n, committed === undefined ? 0n : (reach ?? log.end));
     const { startFrom, onLostRange, events } = this.#options;
     if (committed === undefined) {
       const position = startFrom === 'end' ? log.end : log.start;
@@ -151,7 +141,7 @@ export class Intake implements SourceListener {
     const owned = this.#owned.get(key);
     if (!owned || owned.stopped !== undefined) return 'full';
     this.#lastReceivedAt = Date.now();
-    owned.logEnd = logEnd;
+    sawLogEnd(owned, logEnd);
     const { next, lastTimestampMs } = owned.tracker;
     if (next !== undefined && record.offset < next) {
       const otherLog =
@@ -164,7 +154,7 @@ export class Intake implements SourceListener {
       return 'full';
     }
     const taken = this.#takenInPoll.get(key) ?? 0;
-    if (!this.#taking || taken >= this.#options.maxPollRecords) return 'full';
+    if (!this.#taking || taken >= this.#options.maxPollRecords()) return 'full';
     if (!this.#buffer.take(key, record.sizeBytes)) return 'full';
     this.#takenInPoll.set(key, taken + 1);
     owned.tracker.fetched(record.offset, record.timestampMs, this.#options.stages.delivery.commitOn);
@@ -199,23 +189,38 @@ export class Intake implements SourceListener {
     this.#options.events.stopped(at, message);
   }
 
-  /** Takes nothing more; what waits stays not done, so that no commit passes it. Resolves when nothing runs. */
-  async drain(): Promise<void> {
+  /**
+   * Takes nothing more; what waits stays not done, so that no commit passes it. What the routes hold goes on for so long.
+   * Resolves when nothing runs.
+   */
+  async drain(finishMs = 0): Promise<void> {
     this.#taking = false;
     for (const owned of this.#owned.values()) {
       owned.paused = true;
-      owned.abort.abort();
+      owned.lane.stop();
     }
     this.#source.pause([...this.#owned.values()].map(({ topic, partition }) => ({ topic, partition })));
+    const holding = [...this.#owned.values()].filter(({ lane }) => !lane.shaping.isEmpty);
+    const emptied = Promise.all(holding.map(({ lane }) => lane.shaping.emptied())).then(() => undefined);
+    if (holding.length > 0 && finishMs > 0) await within(emptied, finishMs, () => undefined);
+    for (const owned of this.#owned.values()) owned.abort.abort();
     while (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
   /** What may be committed now. Nothing of a stopped partition: its positions are of another log. */
   commitEntries(): readonly CommitEntry[] {
     const entries: CommitEntry[] = [];
-    for (const { topic, partition, tracker, stopped } of this.#owned.values()) {
-      if (stopped === undefined && tracker.dirty)
-        entries.push({ topic, partition, position: tracker.committable! });
+    const { conflates } = this.#options.stages.shaping;
+    for (const { topic, partition, tracker, lane, stopped } of this.#owned.values()) {
+      const position = tracker.committable;
+      if (stopped !== undefined || position === undefined) continue;
+      if (tracker.dirty || lane.shaping.wantsCommit)
+        entries.push({
+          topic,
+          partition,
+          position,
+          ...(conflates ? { reach: lane.shaping.settleOn(position) } : {}),
+        });
     }
     return entries;
   }
@@ -223,7 +228,9 @@ export class Intake implements SourceListener {
   committed(entries: readonly CommitEntry[], epoch: number): void {
     for (const entry of entries) {
       const owned = this.#owned.get(keyOf(entry));
-      if (owned && owned.tracker.epoch <= epoch) owned.tracker.commitSucceeded(entry.position);
+      if (!owned || owned.tracker.epoch > epoch) continue;
+      owned.tracker.commitSucceeded(entry.position);
+      owned.lane.shaping.committed(entry.position, entry.reach ?? 0n);
     }
   }
 
@@ -239,7 +246,7 @@ export class Intake implements SourceListener {
   sawLogs(logs: readonly PartitionLog[]): void {
     for (const log of logs) {
       const owned = this.#owned.get(keyOf(log));
-      if (owned) owned.logEnd = log.end;
+      if (owned) sawLogEnd(owned, log.end);
     }
   }
 
@@ -251,20 +258,7 @@ export class Intake implements SourceListener {
   }
 
   get partitions(): readonly PartitionState[] {
-    return [...this.#owned.values()].map((owned) => ({
-      topic: owned.topic,
-      partition: owned.partition,
-      next: owned.tracker.next,
-      committed: owned.tracker.committed,
-      committable: owned.tracker.committable,
-      incomplete: owned.tracker.incomplete,
-      waiting: owned.lane.waiting,
-      logEnd: owned.logEnd,
-      paused: owned.paused,
-      stopped: owned.stopped,
-      blockedBy: owned.lane.blockedBy,
-      lastProgressAt: owned.lastProgressAt,
-    }));
+    return [...this.#owned.values()].map(stateOf);
   }
 
   get buffered(): { readonly records: number; readonly bytes: number } {
@@ -281,6 +275,7 @@ export class Intake implements SourceListener {
     const tracker = new OffsetTracker(this.#epoch);
     const stages: LaneStages = {
       ...this.#options.stages,
+      keyPriorities: this.#keyPriorities,
       delivery: this.#counted(),
       observer: this.#observer(key, tracker),
     };
@@ -295,6 +290,7 @@ export class Intake implements SourceListener {
       stopped: undefined,
       lastProgressAt: Date.now(),
       logEnd: 0n,
+      unreadSince: undefined,
     });
   }
 

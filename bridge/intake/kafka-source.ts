@@ -10,7 +10,7 @@ import { kafkaClient } from './kafka-client.js';
 import { KafkaAdmin } from './kafka-admin.js';
 import { recordOf } from './kafka-record.js';
 import { NOT_RUNNING, patchKafkajs } from './kafkajs-patches.js';
-import { commitMetadata, type SubscriptionMark } from './subscription.js';
+import { commitMetadata, reachIn, type SubscriptionMark } from './subscription.js';
 import type {
   CommitEntry,
   PartitionLog,
@@ -113,12 +113,18 @@ export class KafkaSource implements RecordSource {
   async commit(entries: readonly CommitEntry[]): Promise<void> {
     // A commit of somebody who isn't the owner is taken by the broker and rewinds the group: only what is ours now.
     const ours = new Set(this.#assigned.map(textOf));
-    const metadata = commitMetadata(this.#options.mark);
     const offsets = entries
       .filter((entry) => ours.has(textOf(entry)))
-      .map(({ topic, partition, position }) => ({ topic, partition, offset: position.toString(), metadata }));
+      .map(({ topic, partition, position, reach }) => ({
+        topic,
+        partition,
+        offset: position.toString(),
+        metadata: commitMetadata(this.#options.mark, reach),
+      }));
     if (!this.#consumer) throw new Error('There is no consumer');
     if (offsets.length > 0) await this.#consumer.commitOffsets(offsets);
+    // Whoever goes by a commit (a record may start now) must not take what was left out for committed.
+    if (offsets.length < entries.length) throw new Error('Some of the partitions are not ours now');
   }
 
   async logs(topics: readonly string[]): Promise<readonly PartitionLog[]> {
@@ -302,10 +308,12 @@ export class KafkaSource implements RecordSource {
         const [logs, committed] = await Promise.all([this.logs(topics), this.committed(topics)]);
         if (join !== this.#join || this.#stopped) return;
         const logOf = new Map(logs.map((log) => [textOf(log), log]));
-        const committedOf = new Map(committed.map((entry) => [textOf(entry), entry.position]));
+        const committedOf = new Map(committed.map((entry) => [textOf(entry), entry]));
         for (const at of gained) {
           const log = logOf.get(textOf(at));
-          const position = log && this.#listener?.placed(at, committedOf.get(textOf(at)), log);
+          const found = committedOf.get(textOf(at));
+          const reach = found && reachIn(found.metadata);
+          const position = log && this.#listener?.placed(at, found?.position, log, reach);
           if (position === undefined) continue;
           this.seek(at, position);
           if (!this.#listener?.shouldPause(at)) this.resume([at]);

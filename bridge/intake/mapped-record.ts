@@ -20,6 +20,8 @@ export interface DeliverableRecord {
   readonly info: RecordInfo;
   readonly key: RecordKey;
   readonly priority: Priority;
+  /** Whose it is, for Temporal's fair share. */
+  readonly fairnessKey?: string;
   /** Epoch milliseconds: its execution begins then, and not before. `undefined`: at once. */
   readonly notBeforeMs: number | undefined;
   /** The workflow that it is sent to, on a signal or update route. */

@@ -4,6 +4,7 @@
  */
 
 interface Entry {
+  readonly timestampMs: number;
   readonly commitOn: 'accepted' | 'settled';
   accepted: boolean;
 }
@@ -59,10 +60,15 @@ export class OffsetTracker {
     return this.#incomplete.keys().next().value;
   }
 
+  /** Its timestamp, epoch milliseconds. */
+  get oldestIncompleteTimestampMs(): number | undefined {
+    return this.#incomplete.values().next().value?.timestampMs;
+  }
+
   /** A record came from the log. `false`: it is older than the position, so it was seen before. */
   fetched(offset: bigint, timestampMs: number, commitOn: 'accepted' | 'settled'): boolean {
     if (this.#next !== undefined && offset < this.#next) return false;
-    this.#incomplete.set(offset, { commitOn, accepted: false });
+    this.#incomplete.set(offset, { timestampMs, commitOn, accepted: false });
     this.#next = offset + 1n;
     this.#lastTimestampMs = timestampMs;
     return true;

@@ -1,154 +1,193 @@
-import type { Admission } from '../admission/admission.js';
-import type { RouteHolds } from '../admission/route-holds.js';
-import type { Delivery, DeliveryObserver } from '../delivery/delivery.js';
-import type { FaultJudge } from '../delivery/fault-judge.js';
-import { messageOf } from '../errors.js';
+import type { Priority } from '../config/types.js';
+import type { DeliveryObserver } from '../delivery/delivery.js';
 import type { SourceRecord } from '../record.js';
+import type { LaneShaping } from '../shaping/shaping.js';
 import { delay } from '../timing.js';
-import { coordinatesText } from '../temporal/ids.js';
+import { DEFECT_WAIT_MS, HandOver } from './hand-over.js';
+import { LaneQueue, type QueueEntry } from './lane-queue.js';
+import type { LaneStages } from './lane-stages.js';
 import type { MappedRecord } from './mapped-record.js';
+import { PatientMapping } from './patient-mapping.js';
+import { PriorityLoops } from './priority-loops.js';
+import { orderKeyText } from './record-key.js';
 
-export interface LaneStages {
-  readonly map: (record: SourceRecord) => Promise<MappedRecord>;
-  readonly mapJudge: FaultJudge;
-  readonly holds: Pick<RouteHolds, 'holdOf' | 'changed'>;
-  readonly admission: Pick<Admission, 'acquire'>;
-  readonly delivery: Delivery;
-  readonly observer: DeliveryObserver;
-  /** Something that should not happen, or that lasts: for the log. */
-  readonly onTrouble: (record: SourceRecord, message: string, error: unknown) => void;
-}
+export type { LaneStages } from './lane-stages.js';
 
-const FIRST_WAIT_MS = 200;
-const LONGEST_WAIT_MS = 5_000;
+/** Events that are kept decoded from the survey; of others only the priority is, and they are decoded again. */
+const KEPT_DECODED = 8;
 
 /**
- * What waits of one partition, in the order of its log. It maps one record at a time, so that decoded events don't pile
- * up, and hands it on when its route isn't held and there is a permit; deliveries then run side by side.
+ * What waits of one partition: by priority, then in the order of its log, and the records of one key always in that
+ * order. It maps one record of each priority at a time, so that decoded events don't pile up, and hands it on when its
+ * route isn't held and there is a permit, or to its route's stage; deliveries then run side by side.
  */
 export class PartitionLane {
   readonly #stages: LaneStages;
   readonly #signal: AbortSignal;
-  readonly #waiting: SourceRecord[] = [];
-  #wake: (() => void) | undefined;
-  #blockedBy: string | undefined;
+  /** Ends before the signal: nothing more is handed on, and what was goes on. */
+  readonly #taking = new AbortController();
+  readonly #queue = new LaneQueue<SourceRecord>();
+  readonly #loops: PriorityLoops<QueueEntry<SourceRecord>>;
+  readonly #mapping: PatientMapping;
+  readonly #handOver: HandOver;
+  readonly #shaping: LaneShaping;
+  readonly #observer: DeliveryObserver;
+  readonly #decoded = new Map<bigint, MappedRecord>();
+  readonly #blocked = new Map<Priority | 'survey', string>();
+  #blockedSince: number | undefined;
+  #surveying = false;
 
   constructor(stages: LaneStages, signal: AbortSignal) {
     this.#stages = stages;
     this.#signal = signal;
-    signal.addEventListener('abort', () => this.#wake?.(), { once: true });
-    void this.#run();
+    signal.addEventListener('abort', () => this.stop(), { once: true });
+    this.#mapping = new PatientMapping({ stages, another: () => this.#queue.head?.item, signal });
+    this.#handOver = new HandOver(stages, signal);
+    this.#observer = this.#observing(stages.observer);
+    this.#shaping = stages.shaping.ofLane({
+      stages,
+      handOver: this.#handOver,
+      observer: this.#observer,
+      signal,
+    });
+    this.#loops = new PriorityLoops({
+      queue: this.#queue,
+      step: (entry, priority, stepAside) => this.#handOn(entry, priority, stepAside),
+      signal: this.#taking.signal,
+    });
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#queue.size;
   }
 
-  /** What the head of the line waits for, if it is held. */
+  /** What the head of a line waits for, if it is held. */
   get blockedBy(): string | undefined {
-    return this.#blockedBy;
+    const [why] = this.#blocked.values();
+    return why ?? this.#shaping.blockedBy;
+  }
+
+  /** Since when, epoch milliseconds; where a route's stage is blocked, since it was first asked. */
+  get blockedSince(): number | undefined {
+    if (this.blockedBy === undefined) this.#blockedSince = undefined;
+    else this.#blockedSince ??= Date.now();
+    return this.#blockedSince;
+  }
+
+  /** What waits behind it: the part that its routes' stages play in commits. */
+  get shaping(): LaneShaping {
+    return this.#shaping;
   }
 
   push(record: SourceRecord): void {
-    this.#waiting.push(record);
-    this.#wake?.();
+    const priority = this.#stages.priorityOf(record);
+    this.#queue.add(record, record.offset, orderKeyText(record), priority);
+    this.#loops.wake();
+    if (priority === undefined) void this.#survey();
   }
 
   /** A record comes back: to its place in the order of the log, which is near the head. */
   putBack(record: SourceRecord): void {
-    const index = this.#waiting.findIndex((other) => other.offset > record.offset);
-    if (index === -1) this.#waiting.push(record);
-    else this.#waiting.splice(index, 0, record);
-    this.#wake?.();
+    if (this.#queue.back(record.offset)) this.#loops.wake();
+    else this.push(record);
   }
 
-  async #run(): Promise<void> {
-    while (!this.#signal.aborted) {
-      const record = this.#waiting.shift();
-      if (record === undefined) {
-        await new Promise<void>((resolve) => (this.#wake = resolve));
-        this.#wake = undefined;
-        continue;
-      }
-      try {
-        await this.#handOn(record);
-      } catch (error) {
-        // A defect of ours, not of the record: it stays, and is tried again.
-        if (this.#signal.aborted) return;
-        this.#stages.onTrouble(record, 'could not be handed on; it is tried again', error);
-        await delay(LONGEST_WAIT_MS, this.#signal);
-        this.putBack(record);
-      }
+  /** Hands on nothing more. */
+  stop(): void {
+    this.#taking.abort();
+  }
+
+  async #handOn(entry: QueueEntry<SourceRecord>, priority: Priority, stepAside: () => void): Promise<void> {
+    const { item: record, offset } = entry;
+    try {
+      const wait = (why: string | undefined) => this.#blocks(priority, why, stepAside);
+      const mapped = this.#decoded.get(offset) ?? (await this.#mapping.map(record, wait));
+      this.#decoded.delete(offset);
+      if (mapped !== undefined) await this.#pass(entry, mapped, priority, stepAside);
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      // A defect of ours, not of the record: it stays, and is tried again.
+      this.#stages.onTrouble(record, 'could not be handed on; it is tried again', error);
+      await delay(DEFECT_WAIT_MS, this.#signal);
+      this.#queue.back(offset);
     }
   }
 
-  async #handOn(record: SourceRecord): Promise<void> {
-    const mapped = await this.#map(record);
-    if (mapped === undefined) return;
-    const scope = { topic: record.topic, routeId: mapped.route?.id };
-    const hold = this.#stages.holds.holdOf(scope);
+  async #pass(
+    entry: QueueEntry<SourceRecord>,
+    mapped: MappedRecord,
+    priority: Priority,
+    stepAside: () => void,
+  ): Promise<void> {
+    const { holds } = this.#stages;
+    const hold = holds.holdOf({ topic: entry.item.topic, routeId: mapped.route?.id });
     if (hold && mapped.kind !== 'filtered' && mapped.kind !== 'expired') {
       // Its route may be another one after the wait: it is mapped again then.
-      this.#blockedBy = hold.message;
-      this.putBack(record);
-      await this.#stages.holds.changed(this.#signal);
-      this.#blockedBy = undefined;
-      return;
+      this.#queue.back(entry.offset);
+      this.#stages.onDeferred?.('held');
+      this.#blocks(priority, hold.message, stepAside);
+      await holds.changed(this.#taking.signal);
+      return this.#blocks(priority, undefined, stepAside);
     }
-    const permit = await this.#stages.admission.acquire({
-      weight: 1,
-      priority: mapped.kind === 'deliver' ? mapped.priority : 'medium',
-      route: scope.routeId ?? '',
-      signal: this.#signal,
-    });
-    void this.#stages.delivery
-      .deliver([mapped], permit, this.#stages.observer, this.#signal)
-      .catch((error: unknown) => {
-        this.#stages.onTrouble(record, 'could not be delivered; it is tried again', error);
-        void delay(LONGEST_WAIT_MS, this.#signal).then(() => this.#stages.observer.returned(mapped));
+    const stage = mapped.kind === 'deliver' ? this.#shaping.stageOf(mapped) : undefined;
+    if (!this.#queue.goes(entry, stage ? `stage ${stage.routeId}` : priority)) return;
+    if (stage === undefined || mapped.kind !== 'deliver') {
+      stepAside();
+      return this.#handOver.send(mapped, priority, this.#observer);
+    }
+    let deferred = false;
+    while (!stage.take(mapped)) {
+      if (!deferred) this.#stages.onDeferred?.('demand');
+      deferred = true;
+      this.#blocks(priority, stage.full, stepAside);
+      await stage.asked(mapped, this.#taking.signal);
+      this.#blocks(priority, undefined, stepAside);
+      if (this.#taking.signal.aborted) return void this.#queue.back(entry.offset);
+    }
+  }
+
+  #blocks(priority: Priority, why: string | undefined, stepAside: () => void): void {
+    if (why === undefined) return void this.#blocked.delete(priority);
+    // Another priority may have been blocked before it.
+    if (this.blockedBy === undefined) this.#blockedSince = Date.now();
+    this.#blocked.set(priority, why);
+    stepAside();
+  }
+
+  /** Learns the priorities that only the mapped record tells, ahead of its turn: or high priority would wait for it. */
+  async #survey(): Promise<void> {
+    if (this.#surveying) return;
+    this.#surveying = true;
+    for (let entry = this.#queue.unknown; entry; entry = this.#queue.unknown) {
+      const mapped = await this.#mapping.map(entry.item, (why) => {
+        if (why === undefined) this.#blocked.delete('survey');
+        else this.#blocked.set('survey', why);
       });
+      if (mapped === undefined) return;
+      if (this.#decoded.size < KEPT_DECODED) this.#decoded.set(entry.offset, mapped);
+      this.#queue.know(entry, mapped.kind === 'deliver' ? mapped.priority : 'medium');
+      this.#loops.wake();
+    }
+    this.#surveying = false;
   }
 
-  /** Undefined after the signal. What is systemic (a schema registry that is away) is waited out. */
-  async #map(record: SourceRecord): Promise<MappedRecord | undefined> {
-    const { map, mapJudge } = this.#stages;
-    const id = coordinatesText(record);
-    for (let attempt = 1; ; attempt++) {
-      if (this.#signal.aborted) return undefined;
-      try {
-        const mapped = await map(record);
-        mapJudge.passed(id);
-        return mapped;
-      } catch (error) {
-        if (attempt === 1 || attempt % 10 === 0)
-          this.#stages.onTrouble(record, 'waits for its decoder', error);
-        if (mapJudge.unwitnessed(id)) await this.#probe();
-        if (mapJudge.failed(id) === 'alone') {
-          mapJudge.forget(id);
-          return {
-            kind: 'quarantine',
-            source: record,
-            route: undefined,
-            reason: 'undecodable',
-            message: messageOf(error),
-          };
-        }
-        this.#blockedBy = messageOf(error);
-        await delay(Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1)), this.#signal);
-        this.#blockedBy = undefined;
-      }
-    }
-  }
-
-  /** No other record has been decoded meanwhile: the next in line shows whether it is this one alone. */
-  async #probe(): Promise<void> {
-    const next = this.#waiting[0];
-    if (!next) return;
-    try {
-      await this.#stages.map(next);
-      this.#stages.mapJudge.passed('probe');
-    } catch {
-      this.#stages.mapJudge.failed('probe');
-    }
+  /** Those of a record's key that go another way wait until Temporal has it. */
+  #observing(observer: DeliveryObserver): DeliveryObserver {
+    const done = ({ source }: MappedRecord) => {
+      this.#queue.done(source.offset);
+      this.#loops.wake();
+    };
+    return {
+      accepted: (record) => {
+        done(record);
+        observer.accepted(record);
+      },
+      settled: (record, settlement) => {
+        done(record);
+        observer.settled(record, settlement);
+      },
+      // It comes again by `putBack`, or is another owner's.
+      returned: (record) => observer.returned(record),
+    };
   }
 }

@@ -10,6 +10,7 @@ import type { Decoder } from './decoders/index.js';
 import { createDueTimeReader, tooOldMessage } from './due-time.js';
 import type { DueTimeReader } from './due-time.js';
 import { EventReader } from './event-reader.js';
+import { createFairnessKeyReader, type FairnessKeyReader } from './fairness-key.js';
 import { headerText } from './header-text.js';
 import { createKeyReader, headerKey, isPromise, keyResult } from './idempotency-key.js';
 import type { KeyReader } from './idempotency-key.js';
@@ -17,11 +18,11 @@ import { compilePointer } from './json-pointer.js';
 import type { JsonPointer } from './json-pointer.js';
 import type { MappedRecord, RecordKey } from './mapped-record.js';
 import { oneLine, thrownText } from './one-line.js';
+import { createPriorityForecast, createPriorityReader } from './record-priority.js';
 import { createTargetReader } from './target-id.js';
 import type { TargetReader } from './target-id.js';
 
 const EVENT_TYPE_HEADER = 'event-type';
-const PRIORITY_HEADER = 'priority';
 
 /** Finds a record's route, event, key and priority. */
 export interface RecordMapper {
@@ -32,6 +33,8 @@ export interface RecordMapper {
    * @throws BridgeError with `retryable` where the fault is systemic (the schema registry is away)
    */
   map(record: SourceRecord, decided?: { readonly key?: string }): Promise<MappedRecord>;
+  /** Its priority, where that can be told without decoding it. */
+  priorityOf(record: SourceRecord): Priority | undefined;
 }
 
 interface PreparedRoute {
@@ -42,15 +45,19 @@ interface PreparedRoute {
   readonly readKey: KeyReader;
   readonly readDueTime: DueTimeReader;
   readonly readTarget: TargetReader;
+  readonly readPriority: (record: SourceRecord) => Priority;
+  readonly readFairnessKey: FairnessKeyReader;
 }
 
 /** A route's event type for a record, or why the record that would have told it can't be read. */
 type TypeResult =
   { readonly ok: true; readonly type: string | undefined } | { readonly ok: false; readonly message: string };
 
+/** @param onBad told once a route of what is wrong in its records' headers, and changes nothing */
 export function createRecordMapper(
   config: Pick<ResolvedConfig, 'routes' | 'onUnrouted'>,
   now: () => number = Date.now,
+  onBad: (message: string) => void = () => undefined,
 ): RecordMapper {
   const decoders = new DecoderPool();
   const routes = config.routes.map((route): PreparedRoute => ({
@@ -61,14 +68,18 @@ export function createRecordMapper(
     readKey: createKeyReader(route),
     readDueTime: createDueTimeReader(route),
     readTarget: createTargetReader(route),
+    readPriority: createPriorityReader(route, onBad),
+    readFairnessKey: createFairnessKeyReader(route, onBad),
   }));
+  const routesOf = (topic: string) => routes.filter((one) => one.takesTopic(topic));
 
   return {
+    priorityOf: createPriorityForecast((topic) => routesOf(topic).map(({ route }) => route)),
     async map(record, decided = {}) {
       if (record.undecodable !== undefined)
         return quarantine(record, undefined, 'undecodable', record.undecodable);
       const events = new EventReader(record);
-      const ofTopic = routes.filter((one) => one.takesTopic(record.topic));
+      const ofTopic = routesOf(record.topic);
       for (const prepared of ofTopic) {
         const { eventTypes } = prepared.route;
         const found = await eventTypeOf(prepared, record, events);
@@ -158,6 +169,7 @@ function take(
   }
   const target = prepared.readTarget(event, info);
   if (!target.ok) return quarantine(record, route, 'invalid-target', target.message);
+  const fairnessKey = prepared.readFairnessKey(record, event, info);
   const key: RecordKey = given.kind === 'key' ? given.key : { source: 'coordinates', text: undefined };
   return {
     kind: 'deliver',
@@ -166,7 +178,8 @@ function take(
     event,
     info,
     key,
-    priority: priorityOf(record, route),
+    priority: prepared.readPriority(record),
+    ...(fairnessKey === undefined ? {} : { fairnessKey }),
     notBeforeMs: due.at,
     targetId: target.id,
   };
@@ -192,11 +205,6 @@ function keyPlaces(route: ResolvedRoute): string {
   return route.key === undefined
     ? 'header `idempotency-key`, or a CloudEvent'
     : "from the route's key function";
-}
-
-function priorityOf(record: SourceRecord, route: ResolvedRoute): Priority {
-  const header = headerText(record.headers, PRIORITY_HEADER)?.trim().toLowerCase();
-  return header === 'high' || header === 'medium' || header === 'low' ? header : route.priority;
 }
 
 async function unroutedMessage(

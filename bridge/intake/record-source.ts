@@ -8,6 +8,11 @@ export interface TopicPartition {
 export interface CommitEntry extends TopicPartition {
   /** The next offset to be read: the one after the last that is done. */
   readonly position: bigint;
+  /**
+   * Where routes conflate: below it starts may be under way when another owner comes. Stands in the commit's metadata.
+   * See shaping/conflating-queue.ts.
+   */
+  readonly reach?: bigint;
 }
 
 /** What the broker says of a partition's log and of the group's place in it. */
@@ -31,9 +36,15 @@ export interface SourceListener {
   assigned(partitions: readonly TopicPartition[], rejoined: boolean): readonly PositionWish[];
   /**
    * Where a gained partition stands, as the broker says.
+   * @param reach of the last commit, where it has one
    * @returns the offset to read from; undefined where it must not be read
    */
-  placed(at: TopicPartition, committed: bigint | undefined, log: PartitionLog): bigint | undefined;
+  placed(
+    at: TopicPartition,
+    committed: bigint | undefined,
+    log: PartitionLog,
+    reach?: bigint,
+  ): bigint | undefined;
   /** Nothing that is still to come lies below `position`: markers, aborted records and gaps were passed. */
   passed(at: TopicPartition, position: bigint): void;
   /** `full`: it was not taken, and must come again. */

@@ -15,10 +15,25 @@ export interface SubscriptionMark {
 
 interface Metadata extends SubscriptionMark {
   readonly ktb: 1;
+  readonly reach?: string;
 }
 
-export function commitMetadata({ name, idPrefix, namespace, fingerprint }: SubscriptionMark): string {
-  return JSON.stringify({ ktb: 1, name, idPrefix, namespace, fingerprint });
+/** @param reach see {@link CommitEntry} */
+export function commitMetadata(
+  { name, idPrefix, namespace, fingerprint }: SubscriptionMark,
+  reach?: bigint,
+): string {
+  return JSON.stringify({ ktb: 1, name, idPrefix, namespace, fingerprint, reach: reach?.toString() });
+}
+
+/** How far starts of the committer may reach; undefined where its routes did not conflate, or it is not one of ours. */
+export function reachIn(metadata: string): bigint | undefined {
+  try {
+    const { reach } = JSON.parse(metadata) as Partial<Metadata>;
+    return typeof reach === 'string' && /^\d{1,19}$/.test(reach) ? BigInt(reach) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Undefined where the commit is not one of ours: a new group, or an operator's reset. */

@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../config/resolved.js';
 import type { Outcome } from '../delivery/outcomes.js';
-import { lostMessage, type IntakeEvents } from '../intake/intake.js';
+import type { IntakeEvents } from '../intake/intake.js';
 import type { Logger } from './logger.js';
 import type { Phase } from './phase.js';
 import { configuredLink } from './ui-link.js';
@@ -23,8 +23,9 @@ export function intakeLog(
         { partition: text(at), offset: position.toString() },
         `the group had no position: it begins at the ${kafka.startFrom} (\`startFrom\`)`,
       ),
-    lostRange: (range) => logger.error({ alert: 'lostRange', partition: text(range) }, lostMessage(range)),
-    stopped: (at, message) => logger.error({ alert: 'partitionStopped', partition: text(at) }, message),
+    // Alerts say it.
+    lostRange: () => undefined,
+    stopped: () => undefined,
     connected: () => {
       phase.runs();
       logger.info({ group: kafka.groupId }, 'joined the group');

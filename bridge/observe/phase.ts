@@ -7,15 +7,23 @@ export type BridgePhase = 'starting' | 'waiting' | 'running' | 'draining' | 'sto
 /** In which phase a bridge is and why, said once for each new reason and not at each attempt. */
 export class Phase {
   readonly #logger: Logger;
+  readonly #onRefused: (message: string) => void;
   #now: BridgePhase = 'starting';
+  #since = Date.now();
   #reason: string | undefined;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, onRefused: (message: string) => void) {
     this.#logger = logger;
+    this.#onRefused = onRefused;
   }
 
   get now(): BridgePhase {
     return this.#now;
+  }
+
+  /** Since when it is in this phase, epoch milliseconds. */
+  get since(): number {
+    return this.#since;
   }
 
   /** Why it waits. */
@@ -28,7 +36,7 @@ export class Phase {
     if (this.#ending) return;
     const state = kafkaState(why);
     const reason = refused ? why : `${whom} at ${where} ${state}: ${why}`;
-    this.#now = 'waiting';
+    this.#turn('waiting');
     if (this.#reason === reason) return;
     this.#reason = reason;
     if (refused) this.refused(why);
@@ -37,15 +45,20 @@ export class Phase {
 
   /** Says a refusal of one who is not waited for: what runs goes on. */
   refused(why: string): void {
-    this.#logger.error({ alert: 'connection' }, `${why}. Waiting until that is mended`);
+    this.#onRefused(`${why}. Waiting until that is mended`);
   }
 
   runs(): void {
     this.#reason = undefined;
-    if (!this.#ending) this.#now = 'running';
+    if (!this.#ending) this.#turn('running');
   }
 
   ends(phase: 'draining' | 'stopped'): void {
+    this.#turn(phase);
+  }
+
+  #turn(phase: BridgePhase): void {
+    if (this.#now !== phase) this.#since = Date.now();
     this.#now = phase;
   }
 

@@ -5,9 +5,13 @@ import { createRecordMapper, type RecordMapper } from '../intake/record-mapper.j
 import { QUARANTINE_WORKFLOW } from '../../workflows/contract.js';
 import { createLogger, type Logger } from '../observe/logger.js';
 import type { InspectedExecution, OperatorPort } from '../temporal/operator-port.js';
+import type { CapacityPort } from '../temporal/capacity-port.js';
+import { SdkCapacityPort } from '../temporal/sdk-capacity-port.js';
 import { SdkOperatorPort } from '../temporal/sdk-operator-port.js';
 import { SdkTemporalPort } from '../temporal/sdk-temporal-port.js';
 import type { TemporalPort } from '../temporal/temporal-port.js';
+import type { CapacitySettings } from '../../workflows/capacity/contract.js';
+import { decide, lookAtCapacity, pauseScope, type CapacityLook, type Decision } from './capacity.js';
 import {
   byReason,
   deadLetterOf,
@@ -29,6 +33,7 @@ import {
 } from './quarantine.js';
 import { executionsOf, recordStatus, type RecordStatus } from './record-status.js';
 import { replay } from './replay.js';
+import { whoAmI } from './replay-run.js';
 import type { ReplayOptions, ReplayReport } from './replay-report.js';
 import type { ReplayCase, ReplayVerdict } from './replay-check.js';
 import {
@@ -48,18 +53,20 @@ export interface BridgeClientOptions {
     readonly operator?: OperatorPort;
     readonly temporal?: TemporalPort;
     readonly kafka?: KafkaView;
+    readonly capacity?: CapacityPort;
   };
 }
 
 /**
- * What operators ask and do: the library behind `ktb status`, `failed`, `replay`, `quarantine` and `reprocess`, which only
- * print what it returns. It connects when it is first asked.
+ * What operators ask and do: the library behind `ktb status`, `failed`, `replay`, `quarantine`, `reprocess`, `capacity`,
+ * `pause`, `resume` and `limit`, which only print what it returns. It connects when it is first asked.
  */
 export class BridgeClient {
   readonly #config: ResolvedConfig;
   readonly #operator: OperatorPort;
   readonly #temporal: TemporalPort;
   readonly #kafka: KafkaView;
+  readonly #capacity: CapacityPort;
   readonly #mapper: RecordMapper;
   readonly #logger: Logger;
   #closing: Promise<void> | undefined;
@@ -70,6 +77,7 @@ export class BridgeClient {
     this.#operator = options.ports?.operator ?? new SdkOperatorPort(config.temporal);
     this.#temporal = options.ports?.temporal ?? new SdkTemporalPort(config.temporal);
     this.#kafka = options.ports?.kafka ?? new KafkaReader(config, logger);
+    this.#capacity = options.ports?.capacity ?? new SdkCapacityPort(config.temporal);
     this.#mapper = createRecordMapper(config);
   }
 
@@ -118,6 +126,36 @@ export class BridgeClient {
     );
   }
 
+  /** What the workers can take, who has how much of it, and what holds it back. @throws TemporalFault */
+  capacity(): Promise<CapacityLook> {
+    const [capacity, temporal, operator] = [this.#capacity, this.#temporal, this.#operator];
+    return lookAtCapacity({ capacity, temporal, operator }, this.#config);
+  }
+
+  /**
+   * Nothing more is started: of this subscription, or of one of its routes. What runs goes on; the rest waits in Kafka, over
+   * restarts of bridges and workers too, until it is resumed.
+   * @throws BridgeError `KTB_USAGE` for a route that is not there, `KTB_TEMPORAL` where no worker answers
+   * @throws TemporalFault
+   */
+  async pause(route?: string, decision: Decision = {}): Promise<CapacitySettings> {
+    return this.#decide({ action: 'pause', scope: pauseScope(this.#config, route) }, decision);
+  }
+
+  /** Ends a pause of the subscription, or of the route; each has its own. @throws as {@link pause} */
+  async resume(route?: string, decision: Decision = {}): Promise<CapacitySettings> {
+    return this.#decide({ action: 'resume', scope: pauseScope(this.#config, route) }, decision);
+  }
+
+  /**
+   * How many records may be in work, for all subscriptions on the task queue.
+   * @param limit a whole number of at least 1, also over `capacity.maximum`; or `'auto'`: it moves by itself again
+   * @throws as {@link pause}
+   */
+  async setLimit(limit: number | 'auto', decision: Decision = {}): Promise<CapacitySettings> {
+    return this.#decide({ action: 'limit', limit: limit === 'auto' ? null : limit }, decision);
+  }
+
   /** Records in quarantine. */
   readonly quarantine = {
     /** Newest first. @throws TemporalFault */
@@ -144,12 +182,21 @@ export class BridgeClient {
       this.#operator.close(),
       this.#temporal.close(),
       this.#kafka.close(),
+      this.#capacity.close(),
     ]).then(() => undefined);
     return this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #decide(
+    change: { action: 'pause' | 'resume'; scope: string } | { action: 'limit'; limit: number | null },
+    { reason: why = '', who = whoAmI() }: Decision,
+  ): Promise<CapacitySettings> {
+    const sources = { capacity: this.#capacity, temporal: this.#temporal };
+    return decide(sources, this.#config, { ...change, who, why });
   }
 
   /** Loaded when it is needed: the SDK's worker is native code, and nothing else here needs it. */

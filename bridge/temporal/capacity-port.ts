@@ -24,4 +24,5 @@ export interface CapacityPort {
   change(change: SettingsChange, timeoutMs: number): Promise<CapacitySettings>;
   /** Undefined where there is no capacity workflow. @throws TemporalFault as `lease` */
   view(timeoutMs: number): Promise<CapacityView | undefined>;
+  close(): Promise<void>;
 }

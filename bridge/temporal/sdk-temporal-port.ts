@@ -13,6 +13,7 @@ import { describedOf, type DescribedExecution } from './describe.js';
 import { refusalWithoutAsking } from '../connections/refusal.js';
 import { temporalService } from '../connections/service.js';
 
+import { failedQuery } from './failed-query.js';
 import { faultOf } from './faults.js';
 import { boundedId } from './ids.js';
 import { IdTaken, REQUEST_ID, StartingClient } from './starting-client.js';
@@ -22,6 +23,7 @@ import type { TargetPort } from './target-port.js';
 import type {
   Backlog,
   Capabilities,
+  FailedExecutions,
   HistoryEvent,
   RecordLabels,
   StartAnswer,
@@ -163,6 +165,20 @@ export class SdkTemporalPort implements TemporalPort {
         ),
         polled: answers.some((answer) => (answer.pollers?.length ?? 0) > 0),
       };
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  async countFailed(failed: FailedExecutions): Promise<number> {
+    try {
+      const { count } = await this.#bounded(() =>
+        this.#client.workflowService.countWorkflowExecutions({
+          namespace: this.#namespace,
+          query: failedQuery(failed),
+        }),
+      );
+      return Number(count);
     } catch (error) {
       throw faultOf(error);
     }

@@ -20,6 +20,8 @@ export interface TemporalPort extends TargetPort {
   history(workflowId: string, runId: string): Promise<readonly HistoryEvent[]>;
   /** Tasks of both kinds that wait for a worker. @throws TemporalFault */
   backlog(taskQueue: string): Promise<Backlog>;
+  /** How many executions of records ended badly, as far as visibility knows: it lags. @throws TemporalFault */
+  countFailed(failed: FailedExecutions): Promise<number>;
   /** What this namespace can do: asked of the server, never guessed from versions. @throws TemporalFault */
   capabilities(): Promise<Capabilities>;
   close(): Promise<void>;
@@ -90,6 +92,16 @@ export interface Capabilities {
   /** Days after closing that an execution, and with it the dedupe entry, is kept. */
   readonly retentionMs: number | undefined;
   readonly searchAttributes: ReadonlySet<string>;
+}
+
+/** Executions of records that failed, timed out or were terminated; those in quarantine are none. */
+export interface FailedExecutions {
+  readonly routes: readonly string[];
+  readonly taskQueues: readonly string[];
+  /** Closed at or after, epoch milliseconds. */
+  readonly from: number;
+  /** Closed before. */
+  readonly to: number;
 }
 
 /**

@@ -148,6 +148,36 @@ export function admissionContract(test: TestFn, create: (limit: number) => Admis
     t.deepEqual(admission.state().holds, []);
   });
 
+  test('below a floor nothing is admitted, also of what waits already; what lies above it goes past', async (t) => {
+    const admission = create(2);
+    const holder = new Asked(admission);
+    const holder2 = new Asked(admission);
+    await turn();
+    const log: Asked[] = [];
+    const low = new Asked(admission, { priority: 'low' }, log);
+    admission.raiseFloor('pressure', 'medium');
+    const medium = new Asked(admission, {}, log);
+    const low2 = new Asked(admission, { priority: 'low' }, log);
+    admission.raiseFloor('overload', 'high');
+    t.deepEqual([...admission.state().floors].sort(), ['overload', 'pressure']);
+    t.deepEqual(admission.state().holds, []);
+    holder.permit!.release('settled');
+    holder2.permit!.release('settled');
+    const high = new Asked(admission, { priority: 'high' }, log);
+    await turn();
+    t.deepEqual(log, [high]);
+    admission.lowerFloor('overload');
+    await turn();
+    t.deepEqual(log, [high, medium]);
+    high.permit!.release('settled');
+    medium.permit!.release('settled');
+    await turn();
+    t.like(admission.state(), { inFlight: 0, waiting: 2 });
+    admission.lowerFloor('pressure');
+    await turn();
+    t.deepEqual(log, [high, medium, low, low2]);
+  });
+
   test('what is in flight stays so while it is held, and its release admits nobody', async (t) => {
     const admission = create(1);
     const first = new Asked(admission);
@@ -276,7 +306,8 @@ type Step =
   | { readonly do: 'acquire'; readonly weight: number; readonly priority: (typeof PRIORITIES)[number] }
   | { readonly do: 'release' | 'abort'; readonly which: number }
   | { readonly do: 'limit'; readonly limit: number }
-  | { readonly do: 'hold' | 'lift'; readonly reason: string };
+  | { readonly do: 'hold' | 'lift' | 'lower'; readonly reason: string }
+  | { readonly do: 'raise'; readonly reason: string; readonly priority: (typeof PRIORITIES)[number] };
 
 /** Each with whether the next step comes in the same turn. */
 export const admissionSteps: fc.Arbitrary<readonly { readonly step: Step; readonly rest: boolean }[]> =
@@ -300,8 +331,16 @@ export const admissionSteps: fc.Arbitrary<readonly { readonly step: Step; readon
         {
           weight: 3,
           arbitrary: fc.record({
-            do: fc.constantFrom('hold' as const, 'lift' as const),
+            do: fc.constantFrom('hold' as const, 'lift' as const, 'lower' as const),
             reason: fc.constantFrom('a', 'b'),
+          }),
+        },
+        {
+          weight: 2,
+          arbitrary: fc.record({
+            do: fc.constant('raise' as const),
+            reason: fc.constantFrom('a', 'b'),
+            priority: fc.constantFrom(...PRIORITIES),
           }),
         },
       ),
@@ -324,13 +363,17 @@ export async function play(
   const inFlight: Ticket[] = [];
   const admitted: Asked[] = [];
   const holds = new Set<string>();
+  const floors = new Map<string, number>();
+  let lowestFloor: number = PRIORITIES.length;
   let limit = 4;
-  const settle = async (): Promise<void> => {
+  const settle = async (): Promise<readonly Ticket[]> => {
     await turn();
-    for (const ticket of admitted.splice(0) as Ticket[]) {
+    const gone = admitted.splice(0) as Ticket[];
+    for (const ticket of gone) {
       waiting.splice(waiting.indexOf(ticket), 1);
       inFlight.push(ticket);
     }
+    return gone;
   };
   const weightOf = (tickets: readonly Ticket[]): number =>
     tickets.reduce((sum, { weight }) => sum + weight, 0);
@@ -358,9 +401,19 @@ export async function play(
     } else if (step.do === 'lift') {
       holds.delete(step.reason);
       admission.lift(step.reason);
+    } else if (step.do === 'raise') {
+      floors.set(step.reason, PRIORITIES.indexOf(step.priority));
+      admission.raiseFloor(step.reason, step.priority);
+    } else if (step.do === 'lower') {
+      floors.delete(step.reason);
+      admission.lowerFloor(step.reason);
     }
+    const floor = Math.min(PRIORITIES.length, ...floors.values());
+    lowestFloor = Math.max(lowestFloor, floor); // it may have passed before the floor rose, in this very turn
     if (rest) continue;
-    await settle();
+    for (const { rank } of await settle())
+      if (rank > lowestFloor) throw new Error(`one of rank ${rank} went below the floor`);
+    lowestFloor = floor;
     for (const ticket of waiting.filter(({ error }) => error !== undefined))
       waiting.splice(waiting.indexOf(ticket), 1);
     const now = weightOf(inFlight);
@@ -371,7 +424,7 @@ export async function play(
     if (now > before && now > highestLimit && inFlight.length > 1)
       throw new Error(`${now} in flight with a limit of ${highestLimit}`);
     const first = [...waiting].sort((a, b) => a.rank - b.rank)[0];
-    if (first && holds.size === 0 && (now === 0 || now + first.weight <= limit)) {
+    if (first && holds.size === 0 && first.rank <= floor && (now === 0 || now + first.weight <= limit)) {
       throw new Error(`${first.weight} waits, though ${now} of ${limit} are in flight`);
     }
     before = now;

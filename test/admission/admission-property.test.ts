@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { AcquireOptions, Admission, AdmissionState, Permit } from '../../bridge/admission/admission.js';
+import type { Priority } from '../../bridge/config/types.js';
 import { QueueAdmission } from '../../bridge/admission/admission.js';
 import { admissionSteps, play } from './admission-contract.js';
 
@@ -19,6 +20,12 @@ class Wrapped implements Admission {
   }
   lift(reason: string): void {
     this.inner.lift(reason);
+  }
+  raiseFloor(reason: string, priority: Priority): void {
+    this.inner.raiseFloor(reason, priority);
+  }
+  lowerFloor(reason: string): void {
+    this.inner.lowerFloor(reason);
   }
   state(): AdmissionState {
     return this.inner.state();
@@ -62,6 +69,32 @@ class Deaf extends Wrapped {
   }
 }
 
+/** Holds everybody for what holds low priorities only. */
+class Coarse extends Wrapped {
+  override raiseFloor(reason: string): void {
+    this.inner.hold(reason);
+  }
+  override lowerFloor(reason: string): void {
+    this.inner.lift(reason);
+  }
+}
+
+/** Looks at the floor when somebody asks, and not afterwards. */
+class Late extends Wrapped {
+  readonly #floors = new Map<string, Priority>();
+  override async acquire(options: AcquireOptions): Promise<Permit> {
+    for (const [reason, priority] of this.#floors) this.inner.raiseFloor(reason, priority);
+    return this.inner.acquire(options);
+  }
+  override raiseFloor(reason: string, priority: Priority): void {
+    this.#floors.set(reason, priority);
+  }
+  override lowerFloor(reason: string): void {
+    this.#floors.delete(reason);
+    this.inner.lowerFloor(reason);
+  }
+}
+
 /** Loses the room of a permit whose acquire gave up in the same turn. */
 class Leaky extends Wrapped {
   override async acquire(options: AcquireOptions): Promise<Permit> {
@@ -74,6 +107,8 @@ class Leaky extends Wrapped {
 const planted: Readonly<Record<string, () => Admission>> = {
   'room for one is room for all': () => new Overfull(),
   'a lifted hold wakes nobody': () => new Deaf(),
+  'what holds low priority holds all': () => new Coarse(),
+  'a floor counts for who comes later only': () => new Late(),
   'an aborted acquire keeps its room': () => new Leaky(),
 };
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { InvalidArgumentError } from 'commander';
-import { place, positiveNumber, time, wholeNumber } from '../../bridge/cli/values.js';
+import { listenAddress, place, positiveNumber, time, wholeNumber } from '../../bridge/cli/values.js';
 
 const WRONG = { instanceOf: InvalidArgumentError } as const;
 
@@ -9,6 +9,14 @@ test('a whole number is digits only: nothing is read into an empty text', (t) =>
   t.is(wholeNumber('1402'), 1402);
   for (const text of ['', ' ', '-1', '1.5', '1e3', '0x10', 'many', '99999999999999999999'])
     t.throws(() => wholeNumber(text), WRONG, text);
+});
+
+test('an address is a port, or a host and a port', (t) => {
+  t.deepEqual(listenAddress('9464'), { port: 9464 });
+  t.deepEqual(listenAddress('0.0.0.0:0'), { host: '0.0.0.0', port: 0 });
+  t.deepEqual(listenAddress('[::]:9464'), { host: '::', port: 9464 });
+  for (const text of ['', 'host', '65536', '-1', ':9464', '::9464', 'a b:1', 'http://h:1', 'h:1/x'])
+    t.throws(() => listenAddress(text), WRONG, text);
 });
 
 test('a rate may be a fraction, and is over 0', (t) => {

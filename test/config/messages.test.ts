@@ -53,6 +53,16 @@ const CASES: readonly (readonly [string, unknown, string])[] = [
     'Expected `temporal.taskQueue` to be a string that is not empty, without control characters, got undefined',
   ],
   [
+    'a step that is larger than what a route holds',
+    route({ demand: { buffer: 5, resumeBelow: 2 } }),
+    'Expected `routes[0].demand.step` to be at most `routes[0].demand.buffer` (5), got 10',
+  ],
+  [
+    'a route that asks again at more than it holds',
+    route({ demand: { resumeBelow: 101 } }),
+    'Expected `routes[0].demand.resumeBelow` to be at most `routes[0].demand.buffer` (100), got 101',
+  ],
+  [
     'a zero',
     { ...BASE, maxPollRecords: 0 },
     'Expected `maxPollRecords` to be a positive whole number, got 0',

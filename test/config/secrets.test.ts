@@ -23,6 +23,8 @@ const CONFIGS: Readonly<Record<string, unknown>> = {
     decoder: { type: 'schema-registry', url: 'http://r', auth: { token: CANARY } },
   },
   'a URL with credentials': { ...BASE, uiUrl: `ftp://user:${CANARY}@host/x` },
+  'a webhook that is no URL': { ...BASE, alerts: { webhook: `hooks.test/${CANARY}` } },
+  'headers that are text': { ...BASE, alerts: { headers: `authorization: ${CANARY}` } },
   'an API key at the top': { ...BASE, apiKey: CANARY },
 };
 

@@ -77,6 +77,13 @@ test("the record's priority is Temporal's, and the default is left out", (t) => 
   t.deepEqual([of('high'), of('medium'), of('low')], [{ priorityKey: 1 }, undefined, { priorityKey: 5 }]);
 });
 
+test('a fairness key stands beside the priority, and alone', (t) => {
+  const of = (priority: 'high' | 'medium') =>
+    startRequestOf({ ...deliverable(), priority, fairnessKey: 'tenant-1' }, SCOPE, NOW).priority;
+  t.deepEqual(of('medium'), { fairnessKey: 'tenant-1' });
+  t.deepEqual(of('high'), { priorityKey: 1, fairnessKey: 'tenant-1' });
+});
+
 test('the key stands in its search attribute plain, hashed, or not at all', (t) => {
   const of = (keySearchAttribute: 'plain' | 'hash' | 'off', key: string | null = 'k') =>
     startRequestOf(deliverable({ key }), { ...SCOPE, keySearchAttribute }, NOW).labels.key;

@@ -302,3 +302,81 @@ test('the memo and the request ID say whose it is', async (t) => {
     processedAt: 99,
   });
 });
+
+/** Delivers one record with a slot. @returns its permit, and the memo that its execution has */
+async function withSlot(
+  port: TemporalDouble,
+  record: MappedRecord,
+  delivery = workflowDelivery(port).delivery,
+): Promise<{ permit: CountedPermit; slot: unknown }> {
+  const permit = new CountedPermit(1, ['b.0:7']);
+  await delivery.deliver([record], permit, new Notes(), signal);
+  const started = [...port.executions.values()].find(
+    ({ request }) => request.workflowType !== 'ktbQuarantine',
+  );
+  return { permit, slot: started?.request.memo['slot'] };
+}
+
+test("a record's slot stands in the memo of what it started, and stays in work", async (t) => {
+  const { permit, slot } = await withSlot(new TemporalDouble(), deliverable());
+  t.is(slot, 'b.0:7');
+  t.is(permit.why, 'inWork');
+  t.deepEqual(permit.used, ['b.0:7']);
+});
+
+test('without a slot the memo has none, and the permit comes back as settled', async (t) => {
+  const port = new TemporalDouble();
+  const permit = new CountedPermit(1);
+  await workflowDelivery(port).delivery.deliver([deliverable()], permit, new Notes(), signal);
+  t.false('slot' in [...port.executions.values()][0]!.request.memo);
+  t.is(permit.why, 'settled');
+});
+
+test('a delayed record takes no slot along: it is free at once', async (t) => {
+  const { permit, slot } = await withSlot(
+    new TemporalDouble(),
+    deliverable({ notBeforeMs: Date.now() + 60_000 }),
+  );
+  t.is(slot, undefined);
+  t.is(permit.why, 'settled');
+});
+
+test('nor does a duplicate, or what goes into quarantine', async (t) => {
+  const port = new TemporalDouble();
+  const { delivery } = workflowDelivery(port);
+  await delivery.deliver([deliverable({ key: 'k' })], new CountedPermit(1), new Notes(), signal);
+  const duplicate = await withSlot(port, deliverable({ key: 'k', source: { offset: 9n } }), delivery);
+  t.is(duplicate.permit.why, 'settled');
+  const conflict = deliverable({ key: 'k', source: { offset: 10n, value: Buffer.from('other') } });
+  t.is((await withSlot(port, conflict, delivery)).permit.why, 'settled');
+  t.is((await withSlot(port, poison({ source: { offset: 11n } }), delivery)).permit.why, 'settled');
+  for (const { request } of port.executions.values()) t.false('slot' in request.memo);
+});
+
+test('while a start may have happened its slot is not free: it was under way when the partition was lost', async (t) => {
+  const port = new TemporalDouble();
+  const { delivery } = workflowDelivery(port);
+  const lost = new AbortController();
+  const permit = new CountedPermit(1, ['b.0:7']);
+  port.fail({ times: 1_000 });
+  const delivered = delivery.deliver([deliverable()], permit, new Notes(), lost.signal);
+  await turn(3);
+  lost.abort();
+  await delivered;
+  t.is(permit.why, 'inWork');
+});
+
+test('of several records each has its own slot, and only those that began something stay in work', async (t) => {
+  const port = new TemporalDouble();
+  const { delivery } = workflowDelivery(port);
+  const all = [
+    deliverable({ source: { offset: 0n } }),
+    poison({ source: { offset: 1n } }),
+    deliverable({ source: { offset: 2n } }),
+  ];
+  const permit = new CountedPermit(3, ['b.0:0', 'b.0:1', 'b.0:2']);
+  await delivery.deliver(all, permit, new Notes(), signal);
+  t.deepEqual(permit.used, ['b.0:0', 'b.0:2']);
+  const memos = ['key-0', 'key-2'].map((id) => port.executions.get(id)?.request.memo['slot']);
+  t.deepEqual(memos, ['b.0:0', 'b.0:2']);
+});

@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Command } from 'commander';
 import { program } from '../../bridge/cli/program.js';
 import { jsonOf } from '../../bridge/cli/replay-command.js';
+import { leaseRequest, workerReport } from '../temporal/capacity-port-contract.js';
 import { all, Operated } from '../helpers/doubles/operated.js';
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
@@ -65,6 +66,8 @@ for (const [heading, of, path, name, more] of [
   ['JSON of ktb status', undefined, 'operate/record-status.ts', 'RecordStatus', []],
   ['JSON of ktb status', 'pendingActivities[]', 'temporal/operator-port.ts', 'PendingActivity', []],
   ['JSON of ktb status', 'kafka', 'intake/kafka-view.ts', 'KafkaPlace', []],
+  ['JSON of ktb health', undefined, 'observe/health.ts', 'HealthReport', []],
+  ['JSON of ktb health', 'checks[]', 'observe/health.ts', 'HealthCheck', []],
   ['JSON of ktb failed', undefined, 'operate/dead-letters.ts', 'DeadLetter', []],
   ['JSON of ktb failed --by reason', undefined, 'operate/dead-letters.ts', 'ReasonGroup', []],
   ['JSON of ktb quarantine list', undefined, 'operate/quarantine.ts', 'QuarantinedRecord', []],
@@ -76,6 +79,16 @@ for (const [heading, of, path, name, more] of [
     'ReprocessReport',
     ['topic', 'generation', 'dryRun'],
   ],
+  ['JSON of ktb capacity', 'workers[]', '../workflows/capacity/contract.ts', 'WorkerView', []],
+  ['JSON of ktb capacity', 'bridges[]', '../workflows/capacity/contract.ts', 'BridgeView', []],
+  [
+    'JSON of ktb capacity',
+    undefined,
+    '../workflows/capacity/contract.ts',
+    'CapacityView',
+    ['answers', 'reason', 'queues'],
+  ],
+  ['JSON of ktb pause', undefined, '../workflows/capacity/contract.ts', 'CapacitySettings', []],
 ] as const)
   test(`${heading}${of === undefined ? '' : `, ${of}`} has the fields of ${name}`, (t) => {
     const fields = [...interfaceOf(`bridge/${path}`, name), ...more];
@@ -145,6 +158,27 @@ test('what quarantine prints is what is documented', async (t) => {
   const detail = await it.client.quarantine.show(workflowId);
   describes(t, new Map([...list, ...fieldsOf('JSON of ktb quarantine show')]), detail);
   describes(t, fieldsOf('JSON of ktb quarantine show', 'input'), detail.input);
+});
+
+test('what capacity, pause and limit print is what is documented', async (t) => {
+  const it = new Operated();
+  const fields = fieldsOf('JSON of ktb capacity');
+  describes(t, fields, await it.client.capacity());
+  for (const settings of [
+    await it.client.pause('paid', { reason: 'r' }),
+    await it.client.setLimit(3),
+    await it.client.setLimit('auto'),
+    await it.client.resume('paid'),
+  ])
+    describes(t, fieldsOf('JSON of ktb pause'), settings);
+  await it.capacity.report(workerReport());
+  await it.capacity.lease(leaseRequest(), 1);
+  const look = await it.client.capacity();
+  describes(t, fields, look);
+  if (!look.answers) return t.fail();
+  for (const one of look.workers) describes(t, fieldsOf('JSON of ktb capacity', 'workers[]'), one);
+  for (const one of look.bridges) describes(t, fieldsOf('JSON of ktb capacity', 'bridges[]'), one);
+  t.deepEqual([look.workers.length, look.bridges.length], [1, 1]);
 });
 
 test('what reprocess prints is what is documented', async (t) => {

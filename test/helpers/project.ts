@@ -30,7 +30,7 @@ const repository = fileURLToPath(new URL('../../', import.meta.url));
  * Writes a user's project into `.ktb/tmp/` of the repository, so that its imports of `@temporalio/*` are resolved to
  * ours, by Node and by Temporal's bundler alike. `kafka-temporal-bridge` is resolved to a small package of its own
  * `node_modules`, which exports our sources: not a link to the repository, whose `exports` name the built files.
- * Its workflows import nothing of it but types (as any user's), and so the bundler sees none of it.
+ * Its workflows import nothing of it but types and `kafka-temporal-bridge/workflow` (as any user's).
  */
 export function writeProject(sources: ProjectSources): Project {
   const parent = join(repository, '.ktb', 'tmp');
@@ -46,13 +46,17 @@ export function writeProject(sources: ProjectSources): Project {
   write('package.json', `${JSON.stringify({ name: 'a-users-project', private: true, type: 'module' })}\n`);
   const ours = join('node_modules', 'kafka-temporal-bridge');
   const toSources = relative(join(dir, ours), join(repository, 'bridge')).split(sep).join('/');
-  const exports = { '.': './index.js', './postgres': './postgres.js' };
+  const exports = { '.': './index.js', './postgres': './postgres.js', './workflow': './workflow.js' };
   write(
     join(ours, 'package.json'),
     `${JSON.stringify({ name: 'kafka-temporal-bridge', type: 'module', exports })}\n`,
   );
   write(join(ours, 'index.js'), `export * from '${toSources}/index.ts';\n`);
   write(join(ours, 'postgres.js'), `export * from '${toSources}/postgres.ts';\n`);
+  write(
+    join(ours, 'workflow.js'),
+    `export { releaseCapacity } from '${toSources}/../workflows/release-capacity.ts';\n`,
+  );
   const configPath = write('temporal.config.ts', sources.config);
   write('workflows/index.ts', sources.workflows ?? 'export {};\n');
   write('activities/index.ts', sources.activities ?? 'export {};\n');

@@ -1,12 +1,15 @@
 import { QueueAdmission } from '../../bridge/admission/admission.js';
 import { RouteHolds } from '../../bridge/admission/route-holds.js';
 import type { Delivery, DeliveryObserver, Settlement } from '../../bridge/delivery/delivery.js';
+import type { Outcome } from '../../bridge/delivery/outcomes.js';
 import { FaultJudge } from '../../bridge/delivery/fault-judge.js';
 import { Intake, type IntakeOptions, type LostRange } from '../../bridge/intake/intake.js';
 import type { MappedRecord } from '../../bridge/intake/mapped-record.js';
 import type { TopicPartition } from '../../bridge/intake/record-source.js';
 import type { Permit } from '../../bridge/admission/admission.js';
+import type { Priority } from '../../bridge/config/types.js';
 import type { SourceRecord } from '../../bridge/record.js';
+import { Shaping } from '../../bridge/shaping/shaping.js';
 import { turn } from '../helpers/doubles/clock.js';
 import { deliverable } from '../helpers/doubles/mapped-records.js';
 import { SourceDouble } from '../helpers/doubles/source-double.js';
@@ -91,6 +94,10 @@ export interface IntakeSetup {
   readonly limits?: Partial<IntakeOptions['buffer']>;
   readonly options?: Partial<IntakeOptions>;
   readonly map?: (record: SourceRecord) => Promise<MappedRecord>;
+  readonly priorityOf?: (record: SourceRecord) => Priority | undefined;
+  readonly shaping?: Shaping;
+  readonly admission?: QueueAdmission;
+  readonly onSettled?: (record: MappedRecord, outcome: Outcome) => void;
 }
 
 /** An intake between a source in memory and a delivery, with everything that happened. */
@@ -109,20 +116,25 @@ export function intakeOf(setup: IntakeSetup = {}) {
   const textOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
   const intake = new Intake(source, {
     buffer: { records: 1000, bytes: 1_000_000, minimumShare: 1, ...setup.limits },
-    maxPollRecords: 100,
+    maxPollRecords: () => 100,
     startFrom: 'beginning',
     onLostRange: 'continue',
     stages: {
+      priorityOf: setup.priorityOf ?? (() => 'medium'),
+      shaping: setup.shaping ?? new Shaping([]),
       map: setup.map ?? (async (record) => deliverable({ source: record })),
       mapJudge: new FaultJudge(),
       holds,
-      admission: new QueueAdmission(10_000),
+      admission: setup.admission ?? new QueueAdmission(10_000),
       delivery,
       onTrouble: (_record, message) => events.troubles.push(message),
     },
     events: {
       assigned: (gained, lost) => events.assigned.push([gained.length, lost.length]),
-      settled: (record) => events.settled.push(record.source.offset),
+      settled: (record, { outcome }) => {
+        events.settled.push(record.source.offset);
+        setup.onSettled?.(record, outcome);
+      },
       newGroup: (at, position) => events.newGroups.push([textOf(at), position]),
       lostRange: (range) => events.lost.push(range),
       stopped: (at, message) => events.stopped.push([textOf(at), message]),

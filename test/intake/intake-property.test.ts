@@ -61,7 +61,7 @@ async function play(commitOn: 'accepted' | 'settled', zombies: boolean, all: rea
   const { source, intake, poll } = intakeOf({
     delivery,
     limits: { records: 12, minimumShare: 2 },
-    options: { maxPollRecords: 5 },
+    options: { maxPollRecords: () => 5 },
   });
   const committer = new Committer({ source, intake, intervalMs: 1 });
   const both = [P0, P1];

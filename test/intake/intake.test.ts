@@ -116,7 +116,7 @@ test('a partition over its share pauses alone, and goes on at half of it', async
 
 test('so many are taken of a partition at a time, and the rest is fetched again', async (t) => {
   const delivery = new ManualDelivery();
-  const { source, poll } = intakeOf({ delivery, options: { maxPollRecords: 5 } });
+  const { source, poll } = intakeOf({ delivery, options: { maxPollRecords: () => 5 } });
   source.produce(P0, 12);
   source.assign([P0]);
   t.deepEqual([await poll(), await poll(), await poll(), await poll()], [5, 5, 2, 0]);

@@ -18,7 +18,12 @@ function stateOf(fields: Partial<PartitionState> = {}): PartitionState {
     paused: false,
     stopped: undefined,
     blockedBy: undefined,
+    blockedSince: undefined,
     lastProgressAt: 0,
+    highestSeen: 9n,
+    highestSequentialSucceeded: 9n,
+    oldestMs: undefined,
+    epoch: 1,
     ...fields,
   };
 }

@@ -112,11 +112,12 @@ export function offsetTrackerContract(test: TestFn, create: (epoch: number) => T
 
   test('the positions say what was seen, what succeeded and what is oldest', (t) => {
     const tracker = placed();
-    for (const offset of [100n, 103n, 104n]) tracker.fetched(offset, 0, 'settled');
+    for (const offset of [100n, 103n, 104n]) tracker.fetched(offset, Number(offset) * 10, 'settled');
     tracker.settled(103n);
     t.is(tracker.highestSeen, 104n);
     t.is(tracker.highestSucceeded, 103n);
     t.is(tracker.oldestIncomplete, 100n);
+    t.is(tracker.oldestIncompleteTimestampMs, 1000);
     t.is(tracker.incomplete, 2);
   });
 

@@ -3,9 +3,11 @@ import { QueueAdmission } from '../../bridge/admission/admission.js';
 import { RouteHolds, type HoldScope } from '../../bridge/admission/route-holds.js';
 import { FaultJudge } from '../../bridge/delivery/fault-judge.js';
 import { BridgeError } from '../../bridge/errors.js';
+import { KeyPriorities } from '../../bridge/intake/key-priorities.js';
 import type { MappedRecord } from '../../bridge/intake/mapped-record.js';
 import { PartitionLane, type LaneStages } from '../../bridge/intake/partition-lane.js';
 import type { SourceRecord } from '../../bridge/record.js';
+import { Shaping } from '../../bridge/shaping/shaping.js';
 import { fakeClock, turn } from '../helpers/doubles/clock.js';
 import { deliverable, filtered, poison, routeOf, sourceRecord } from '../helpers/doubles/mapped-records.js';
 import { Notes } from '../helpers/doubles/observer.js';
@@ -28,6 +30,9 @@ function setup(
       mapped.push(record.offset);
       return map(record);
     },
+    priorityOf: () => 'medium',
+    shaping: new Shaping([]),
+    keyPriorities: new KeyPriorities(),
     mapJudge: new FaultJudge(),
     holds,
     admission,

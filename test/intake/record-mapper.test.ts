@@ -167,6 +167,47 @@ test("a key function is told the header's key, to fall back on", async (t) => {
   t.deepEqual(mapped.key, { source: 'route', text: 'k' });
 });
 
+test('a hostile header of priority changes nothing, and is said once a route', async (t) => {
+  const said: string[] = [];
+  const mapper = mapperOf([route({ priority: 'low' })], {}, undefined, (message) => said.push(message));
+  const hostile = [
+    'urgent',
+    '1',
+    'high\u0000',
+    '\u212aigh',
+    '__proto__',
+    'x'.repeat(100_000),
+    '\r\nhigh, low',
+  ];
+  const bytes = [Buffer.from([0xff, 0xfe]), Buffer.alloc(0), [Buffer.from('high'), Buffer.from('nonsense')]];
+  for (const priority of [...hostile, ...bytes]) {
+    const one = record({ headers: { priority } });
+    t.is(delivered(await mapper.map(one)).priority, 'low');
+    t.is(mapper.priorityOf(one), 'low');
+  }
+  t.deepEqual(said, [
+    'route `orders`: Expected header `priority` to be high, medium or low, got "urgent"; such records have the route\'s (said once)',
+  ]);
+  t.is(
+    delivered(await mapper.map(record({ headers: { priority: [Buffer.from('no'), Buffer.from('High')] } })))
+      .priority,
+    'high',
+  );
+});
+
+test('a priority is known before decoding by the header, or where all routes of the topic have the same', (t) => {
+  const both = [
+    route({ id: 'a', eventType: 'a', priority: 'low' }),
+    route({ id: 'b', eventType: 'b', priority: 'high' }),
+    route({ id: 'c', topic: /pay.*/, priority: 'high' }),
+  ];
+  const mapper = mapperOf(both);
+  t.is(mapper.priorityOf(record({ headers: { priority: 'medium' } })), 'medium');
+  t.is(mapper.priorityOf(record()), undefined);
+  t.is(mapper.priorityOf(record({ topic: 'payments' })), 'high');
+  t.is(mapper.priorityOf(record({ topic: 'elsewhere' })), 'medium');
+});
+
 test("the header's priority counts, else the route's", async (t) => {
   const of = async (header?: string): Promise<string> =>
     delivered(

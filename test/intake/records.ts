@@ -35,7 +35,12 @@ export function record(fields: RecordFields = {}): SourceRecord {
 }
 
 /** Maps with these routes; `others` are the rest of the config. */
-export function mapperOf(routes: readonly Route[], others: Partial<BridgeConfig> = {}, now?: () => number) {
+export function mapperOf(
+  routes: readonly Route[],
+  others: Partial<BridgeConfig> = {},
+  now?: () => number,
+  onBad?: (message: string) => void,
+) {
   const config: BridgeConfig = {
     name: 'orders',
     kafka: { brokers: ['localhost:9092'], groupId: 'orders' },
@@ -43,7 +48,7 @@ export function mapperOf(routes: readonly Route[], others: Partial<BridgeConfig>
     routes,
     ...others,
   };
-  return createRecordMapper(resolveConfig(config, { baseDir: '/', env: {} }), now);
+  return createRecordMapper(resolveConfig(config, { baseDir: '/', env: {} }), now, onBad);
 }
 
 export function mapOne(

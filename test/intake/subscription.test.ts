@@ -1,6 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { commitMetadata, subscriptionIn, subscriptionMarkIn } from '../../bridge/intake/subscription.js';
+import {
+  commitMetadata,
+  reachIn,
+  subscriptionIn,
+  subscriptionMarkIn,
+} from '../../bridge/intake/subscription.js';
 
 test('the name stands in the metadata of a commit, in a form that stays', (t) => {
   t.is(commitMetadata({ name: 'orders' }), '{"ktb":1,"name":"orders"}');
@@ -18,6 +23,27 @@ test('prefix, namespace and fingerprint stand beside the name, and come back', (
     '{"ktb":1,"name":"orders","idPrefix":"o:","namespace":"default","fingerprint":"0123456789abcdef"}',
   );
   t.deepEqual(subscriptionMarkIn(commitMetadata(mark)), mark);
+});
+
+test('where routes conflate it says how far starts may reach', (t) => {
+  const metadata = commitMetadata({ name: 'orders' }, 9_007_199_254_740_993n);
+  t.is(metadata, '{"ktb":1,"name":"orders","reach":"9007199254740993"}');
+  t.is(reachIn(metadata), 9_007_199_254_740_993n);
+  t.deepEqual(subscriptionMarkIn(metadata), { name: 'orders' });
+});
+
+test('a reach that is none says nothing', (t) => {
+  const texts = [
+    '',
+    'null',
+    '7',
+    '[]',
+    '{"ktb":1,"name":"orders"}',
+    '{"reach":7}',
+    '{"reach":"-1"}',
+    '{"reach":"1e3"}',
+  ];
+  for (const metadata of texts) t.is(reachIn(metadata), undefined, metadata);
 });
 
 test('a commit of an older version names its subscription, and says no more', (t) => {

@@ -60,17 +60,19 @@ export interface PaymentReceived { readonly cents: number }
     'workflows/index.ts': `
 import { proxyActivities } from '@temporalio/workflow';
 import type { RecordInfo } from 'kafka-temporal-bridge';
+import { releaseCapacity } from 'kafka-temporal-bridge/workflow';
 import type * as activities from '../activities/index.js';
 import type { OrderPlaced } from '../events.js';
 
 const { shipOrder } = proxyActivities<typeof activities>({ startToCloseTimeout: '30s' });
 
 export async function fulfilOrder(order: OrderPlaced, record: RecordInfo): Promise<string> {
+  releaseCapacity();
   return shipOrder(order.article, record.idempotencyKey ?? 'none');
 }
 `,
     'activities/index.ts': `
-import type { HandlerCall, RecordInfo } from 'kafka-temporal-bridge';
+import { releaseCapacity, type HandlerCall, type RecordInfo } from 'kafka-temporal-bridge';
 import type { PaymentReceived } from '../events.js';
 
 export async function shipOrder(article: string, key: string): Promise<string> {
@@ -78,6 +80,8 @@ export async function shipOrder(article: string, key: string): Promise<string> {
 }
 
 export async function recordPayment(payment: PaymentReceived, record: RecordInfo, call: HandlerCall): Promise<string> {
+  call.releaseCapacity();
+  releaseCapacity();
   return \`\${record.idempotencyKey}: \${payment.cents} cents, attempt \${call.attempt}, \${call.signal.aborted ? 'too late' : 'in time'}\`;
 }
 `,

@@ -1,6 +1,6 @@
 import type { TestFn } from 'ava';
 import { boundedId } from '../../bridge/temporal/ids.js';
-import type { StartRequest, TemporalPort } from '../../bridge/temporal/temporal-port.js';
+import type { FailedExecutions, StartRequest, TemporalPort } from '../../bridge/temporal/temporal-port.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import type { StartWithMessage, TargetMessage } from '../../bridge/temporal/target-port.js';
 import { unique } from '../helpers/stack.js';
@@ -150,6 +150,35 @@ export function temporalPortContract(test: TestFn, open: () => Promise<PortUnder
     });
     t.false(backlog.polled);
     t.is((await port.backlog(unique('queue'))).count, 0);
+  });
+
+  test('what ended badly is counted by route, task queue and time; what runs, and what is in quarantine, is not', async (t) => {
+    const { port, terminate } = await open();
+    const [taskQueue, route, other] = [unique('queue'), unique("route's"), unique('route')];
+    const from = Date.now() - 10_000;
+    const begin = async (fields: Partial<StartRequest>, ended = true) => {
+      const labels = { record: 't/0/1', key: 'k', route, offset: 1n };
+      const request = startRequest({ taskQueue, labels, ...fields });
+      await port.start(request);
+      if (ended) await terminate(request.workflowId);
+      return request;
+    };
+    await begin({});
+    await begin({});
+    await begin({}, false);
+    await begin({ workflowType: 'ktbQuarantine' });
+    await begin({ taskQueue: unique('queue') });
+    await begin({ labels: { record: 't/0/2', key: 'k', route: other, offset: 2n } });
+    const to = Date.now() + 60_000;
+    const count = (fields: Partial<FailedExecutions> = {}) =>
+      port.countFailed({ routes: [route], taskQueues: [taskQueue], from, to, ...fields });
+    await until(() => count({ routes: [route, other] }), {
+      what: 'visibility to have heard of three',
+      accept: (found) => found === 3,
+    });
+    t.is(await count(), 2);
+    t.is(await count({ to: from }), 0);
+    t.is(await count({ from: to, to: to + 1 }), 0);
   });
 
   test('the namespace says what it can do', async (t) => {

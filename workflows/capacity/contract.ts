@@ -37,6 +37,19 @@ export function parseSlot(text: unknown): { readonly stream: string; readonly nu
   return match ? { stream: match[1]!, number: Number(match[2]) } : undefined;
 }
 
+/** Header of a record's activities: its slot. */
+export const SLOT_HEADER = 'ktb-slot';
+
+/** What a record's workflow tells its worker's process: by sink, since a command would break workflows that run. */
+export type CapacitySinks = {
+  ktbCapacity: {
+    /** The first task of a run that is its record's handler. */
+    began(slot: string): void;
+    /** How long the handler took until then; `null` where it was told before, or is an activity, timed by itself. */
+    released(slot: string, responseMs: number | null): void;
+  };
+};
+
 /** Cumulative since the worker process began. */
 export interface Sum {
   readonly count: number;
@@ -188,6 +201,8 @@ export interface CapacityView {
   readonly settings: CapacitySettings;
   /** How the limit moved, the last 20 changes: epoch ms, the new limit, why. */
   readonly changes: readonly { readonly at: number; readonly limit: number; readonly why: string }[];
+  /** Reports and requests, or parts of them, that made no sense and changed nothing. */
+  readonly ignored?: number;
 }
 
 export interface WorkerView {

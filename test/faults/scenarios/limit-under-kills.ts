@@ -42,7 +42,7 @@ export async function limitUnderKills(options: LimitUnderKillsOptions): Promise<
   await using scene = await createScene({
     partitions: PARTITIONS,
     ...(options.stack === undefined ? {} : { stack: options.stack }),
-    config: `capacity: { limit: 'aimd', initial: ${limit}, minimum: ${Math.max(2, Math.floor(limit / 4))}, maximum: ${limit} },`,
+    config: `capacity: { limit: 'aimd', initial: ${limit}, minimum: ${Math.max(1, Math.floor(limit / 10))}, maximum: ${limit} },`,
   });
   await scene.produce(
     Array.from({ length: records }, (_, n) => keyed(`k${n}`, { n, sleepMs: 300 }, n % PARTITIONS)),

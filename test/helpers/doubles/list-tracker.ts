@@ -5,6 +5,7 @@ export type TrackerPort = { [Member in keyof OffsetTracker]: OffsetTracker[Membe
 
 interface Received {
   readonly offset: bigint;
+  readonly timestampMs: number;
   readonly commitOn: 'accepted' | 'settled';
   accepted: boolean;
   settled: boolean;
@@ -29,7 +30,7 @@ export class ListTracker implements TrackerPort {
 
   fetched(offset: bigint, timestampMs: number, commitOn: 'accepted' | 'settled'): boolean {
     if (this.next !== undefined && offset < this.next) return false;
-    this.#all.push({ offset, commitOn, accepted: false, settled: false });
+    this.#all.push({ offset, timestampMs, commitOn, accepted: false, settled: false });
     this.next = offset + 1n;
     this.lastTimestampMs = timestampMs;
     return true;
@@ -67,6 +68,10 @@ export class ListTracker implements TrackerPort {
 
   get oldestIncomplete(): bigint | undefined {
     return this.#all.find(({ settled }) => !settled)?.offset;
+  }
+
+  get oldestIncompleteTimestampMs(): number | undefined {
+    return this.#all.find(({ settled }) => !settled)?.timestampMs;
   }
 
   get highestSeen(): bigint | undefined {

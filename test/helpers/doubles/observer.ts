@@ -10,13 +10,16 @@ export class CountedPermit implements Permit {
   releases = 0;
   /** The last reason. */
   why: ReleaseReason | undefined;
+  /** The slots that went along. */
+  used: readonly string[] | undefined;
 
   constructor(weight: number, slots: readonly string[] = []) {
     this.weight = weight;
     this.slots = slots;
   }
 
-  release(why: ReleaseReason): void {
+  release(why: ReleaseReason, used?: readonly string[]): void {
+    this.used = used;
     this.releases++;
     this.why = why;
   }

@@ -5,6 +5,7 @@ import type { BridgeConfig } from '../../../bridge/config/types.js';
 import { BridgeClient } from '../../../bridge/operate/bridge-client.js';
 import type { QuarantineInput, QuarantineReason } from '../../../workflows/contract.js';
 import type { Step } from '../scripted/steps.js';
+import { CapacityDouble } from './capacity-double.js';
 import { KafkaViewDouble } from './kafka-view-double.js';
 import { OperatorDouble } from './operator-double.js';
 import type { StartFields } from './scripted-namespace.js';
@@ -39,6 +40,7 @@ export class Operated implements AsyncDisposable {
   readonly operator: OperatorDouble;
   readonly temporal = new TemporalDouble();
   readonly kafka = new KafkaViewDouble();
+  readonly capacity = new CapacityDouble('orders');
   readonly client: BridgeClient;
   /** Whether the cause is mended. */
   mended = false;
@@ -70,7 +72,7 @@ export class Operated implements AsyncDisposable {
   }
 
   get ports() {
-    return { operator: this.operator, temporal: this.temporal, kafka: this.kafka };
+    return { operator: this.operator, temporal: this.temporal, kafka: this.kafka, capacity: this.capacity };
   }
 
   /** An execution of a record: by default a dead letter. @returns its run's ID */

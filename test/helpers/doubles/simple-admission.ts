@@ -4,6 +4,7 @@ import type {
   AdmissionState,
   Permit,
 } from '../../../bridge/admission/admission.js';
+import type { Priority } from '../../../bridge/config/types.js';
 
 interface Waiter extends AcquireOptions {
   readonly admit: () => void;
@@ -16,6 +17,7 @@ export class SimpleAdmission implements Admission {
   #limit: number;
   #inFlight = 0;
   readonly #holds = new Set<string>();
+  readonly #floors = new Map<string, Priority>();
   #waiters: Waiter[] = [];
 
   constructor(limit: number) {
@@ -70,12 +72,23 @@ export class SimpleAdmission implements Admission {
     this.#look();
   }
 
+  raiseFloor(reason: string, priority: Priority): void {
+    this.#floors.set(reason, priority);
+    this.#look(); // it may be lower than before
+  }
+
+  lowerFloor(reason: string): void {
+    this.#floors.delete(reason);
+    this.#look();
+  }
+
   state(): AdmissionState {
     return {
       limit: this.#limit,
       inFlight: this.#inFlight,
       waiting: this.#waiters.length,
       holds: [...this.#holds],
+      floors: [...this.#floors.keys()],
     };
   }
 
@@ -83,6 +96,7 @@ export class SimpleAdmission implements Admission {
     for (;;) {
       const first = [...this.#waiters].sort((a, b) => ORDER[a.priority] - ORDER[b.priority])[0];
       if (!first || this.#holds.size > 0) return;
+      if ([...this.#floors.values()].some((floor) => ORDER[first.priority] > ORDER[floor])) return;
       if (this.#inFlight > 0 && this.#inFlight + first.weight > this.#limit) return;
       this.#waiters = this.#waiters.filter((one) => one !== first);
       this.#inFlight += first.weight;

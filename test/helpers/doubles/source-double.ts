@@ -5,6 +5,7 @@ import type {
   SourceListener,
   TopicPartition,
 } from '../../../bridge/intake/record-source.js';
+import { commitMetadata, reachIn } from '../../../bridge/intake/subscription.js';
 import type { SourceRecord } from '../../../bridge/record.js';
 import { sourceRecord } from './mapped-records.js';
 
@@ -77,8 +78,10 @@ export class SourceDouble implements RecordSource {
     for (const at of partitions) {
       const key = textOf(at);
       const { start, end } = this.#log(at);
+      const found = this.#committed.get(key);
       const position =
-        kept.get(key) ?? listener.placed(at, this.#committed.get(key)?.position, { ...at, start, end });
+        kept.get(key) ??
+        listener.placed(at, found?.position, { ...at, start, end }, found && reachIn(found.metadata));
       if (position === undefined) this.#paused.add(key);
       else this.#positions.set(key, position);
       if (listener.shouldPause(at)) this.#paused.add(key);
@@ -145,8 +148,9 @@ export class SourceDouble implements RecordSource {
   async commit(entries: readonly CommitEntry[]): Promise<void> {
     if (this.refuseCommits) throw this.refuseCommits;
     const ours = new Set(this.#assigned.map(textOf));
-    for (const { topic, partition, position } of entries) {
-      if (ours.has(textOf({ topic, partition }))) this.setCommitted({ topic, partition }, position);
+    for (const { topic, partition, position, reach } of entries) {
+      const metadata = commitMetadata({ name: 'double' }, reach);
+      if (ours.has(textOf({ topic, partition }))) this.setCommitted({ topic, partition }, position, metadata);
     }
   }
 

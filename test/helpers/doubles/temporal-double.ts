@@ -4,6 +4,7 @@ import {
   TemporalFault,
   type Backlog,
   type Capabilities,
+  type FailedExecutions,
   type HistoryEvent,
   type StartAnswer,
   type StartRequest,
@@ -11,6 +12,7 @@ import {
 } from '../../../bridge/temporal/temporal-port.js';
 import type { MessageAnswer, StartWithMessage, TargetMessage } from '../../../bridge/temporal/target-port.js';
 import { delay } from '../../../bridge/timing.js';
+import { QUARANTINE_WORKFLOW } from '../../../workflows/contract.js';
 import { UnreliablePort } from './unreliable-port.js';
 
 interface Execution {
@@ -27,6 +29,8 @@ interface Execution {
   closedAt: number | undefined;
 }
 
+const FAILED: ReadonlySet<ExecutionStatus> = new Set(['failed', 'timedOut', 'terminated']);
+
 const BLOB_LIMIT = 2 * 1024 * 1024;
 
 /** A Temporal namespace in memory, as far as the port shows one. */
@@ -39,6 +43,7 @@ class MemoryTemporal implements TemporalPort {
   /** Tasks that wait, where they aren't one for each running execution. */
   readonly backlogs = new Map<string, number>();
   blobSizeLimitBytes = BLOB_LIMIT;
+  searchAttributes: ReadonlySet<string> = new Set(['KtbRecord', 'KtbKey', 'KtbRoute', 'KtbOffset']);
 
   async start(request: StartRequest): Promise<StartAnswer> {
     const bytes = Buffer.byteLength(JSON.stringify(request.args));
@@ -164,13 +169,25 @@ class MemoryTemporal implements TemporalPort {
     return { count, ageMs: 0, polled: this.polled };
   }
 
+  async countFailed({ routes, taskQueues, from, to }: FailedExecutions): Promise<number> {
+    return [...this.executions.values()].filter(
+      ({ request, status, closedAt = NaN }) =>
+        FAILED.has(status) &&
+        routes.includes(request.labels.route ?? '') &&
+        taskQueues.includes(request.taskQueue) &&
+        request.workflowType !== QUARANTINE_WORKFLOW &&
+        from <= closedAt &&
+        closedAt < to,
+    ).length;
+  }
+
   async capabilities(): Promise<Capabilities> {
     return {
       serverVersion: 'double',
       standaloneActivities: false,
       blobSizeLimitBytes: this.blobSizeLimitBytes,
       retentionMs: 86_400_000,
-      searchAttributes: new Set(['KtbRecord', 'KtbKey', 'KtbRoute', 'KtbOffset']),
+      searchAttributes: this.searchAttributes,
     };
   }
 
@@ -198,6 +215,10 @@ export class TemporalDouble extends UnreliablePort {
 
   set blobSizeLimitBytes(bytes: number) {
     this.#memory.blobSizeLimitBytes = bytes;
+  }
+
+  set searchAttributes(names: ReadonlySet<string>) {
+    this.#memory.searchAttributes = names;
   }
 
   /** Whether a worker has polled lately. */

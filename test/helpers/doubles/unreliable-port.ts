@@ -2,6 +2,7 @@ import {
   TemporalFault,
   type Backlog,
   type Capabilities,
+  type FailedExecutions,
   type HistoryEvent,
   type StartAnswer,
   type StartRequest,
@@ -15,6 +16,7 @@ export type PortCall =
   | 'describe'
   | 'history'
   | 'backlog'
+  | 'countFailed'
   | 'capabilities'
   | 'send'
   | 'sendWithStart'
@@ -102,6 +104,10 @@ export class UnreliablePort implements TemporalPort {
 
   backlog(taskQueue: string): Promise<Backlog> {
     return this.#through('backlog', taskQueue, () => this.#inner.backlog(taskQueue));
+  }
+
+  countFailed(failed: FailedExecutions): Promise<number> {
+    return this.#through('countFailed', '', () => this.#inner.countFailed(failed));
   }
 
   capabilities(): Promise<Capabilities> {
