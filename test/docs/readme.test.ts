@@ -57,7 +57,9 @@ function optionsOfTypes(): Option[] {
   const options = new Map<string, Option>();
   let owner: string | undefined;
   let comment = '';
-  const types = ['types.ts', 'flow-types.ts', 'producer-types.ts'].map((file) => read(`bridge/config/${file}`)).join('\n');
+  const types = ['types.ts', 'flow-types.ts', 'producer-types.ts']
+    .map((file) => read(`bridge/config/${file}`))
+    .join('\n');
   for (const line of types.split('\n')) {
     const opened = /^(?:export )?interface (\w+)/.exec(line);
     if (opened) owner = opened[1];
