@@ -40,8 +40,9 @@ interface Part {
   readonly resolve: (result: PartitionResult) => void;
 }
 
-/** One retry for kafkajs itself: who calls waits out an outage, and sees that there is one. */
-const RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 1 };
+/** No retries of kafkajs's own: who calls waits out an outage, and is to see that there is one. */
+const RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 0 };
+const ADMIN_RETRY = { ...RETRY, retries: 10 };
 const CLOSE_MS = 1_000;
 /** Behind kafkajs's own time-out, which says more. */
 const SLACK_MS = 2_000;
@@ -132,7 +133,7 @@ export class KafkaSender implements Sender {
   }
 
   async createTopic(topic: string): Promise<void> {
-    const admin = this.#kafka.admin();
+    const admin = this.#kafka.admin({ retry: ADMIN_RETRY });
     await admin.connect();
     try {
       await admin.createTopics({ topics: [{ topic }], waitForLeaders: true });
