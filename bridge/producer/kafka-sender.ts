@@ -92,9 +92,11 @@ export class KafkaSender implements Sender {
   }
 
   async partitionsOf(topic: string): Promise<TopicAnswer> {
+    const cluster = this.#cluster;
     try {
       await this.#inTime(this.#refresh([topic], true));
     } catch (error) {
+      this.#mend(cluster, error);
       return { kind: 'retry', why: messageOf(error) };
     }
     const found = this.#metadataOf(topic);
@@ -112,6 +114,7 @@ export class KafkaSender implements Sender {
   }
 
   async send(batch: PartitionBatch): Promise<PartitionResult> {
+    const cluster = this.#cluster;
     let ready: ClusterBroker | PartitionResult;
     try {
       ready = await this.#inTime(this.#ready(batch));
@@ -119,6 +122,7 @@ export class KafkaSender implements Sender {
       // Nothing has left: it failed before. What waits for a producer ID that never comes is not waited for again; else
       // the bytes come out the same.
       this.#encoded.delete(batch);
+      this.#mend(cluster, error);
       void this.#refresh([batch.topic], true).catch(() => undefined);
       return { kind: 'retry', left: false, away: true, why: messageOf(error) };
     }
@@ -161,22 +165,29 @@ export class KafkaSender implements Sender {
     return this.#cluster.findBroker({ nodeId: leader });
   }
 
-  /**
-   * kafkajs has waits without an end (for a lock, for requests of a connection that is gone): then all its connections
-   * are made anew. The sequences are ours, and stay.
-   */
+  /** kafkajs has waits without an end: for a lock, for requests of a connection that is gone. */
   async #inTime<T>(work: Promise<T>): Promise<T> {
-    const cluster = this.#cluster;
     const ms = this.#requestTimeoutMs + SLACK_MS;
     return within<T>(work, ms, () => {
-      if (this.#cluster === cluster) {
-        this.#cluster = clusterOf(this.#kafka, this.#metadataMaxAgeMs);
-        this.#refreshing = undefined;
-        this.#producerId = undefined;
-        void cluster.disconnect().catch(() => undefined);
-      }
       throw new Error(`Kafka has not answered within ${ms} ms`);
     });
+  }
+
+  /**
+   * A broker that takes a connection and then says nothing is "connected" for kafkajs from then on, though it never was
+   * asked for its versions, and every call to it fails. So after what is not plainly a refused connection all
+   * connections are made anew; what is under way on the old ones may end there. The sequences are ours, and stay.
+   */
+  #mend(cluster: Cluster, error: unknown): void {
+    const { cause = error } = error as { readonly cause?: unknown };
+    if ((cause as Error).name === 'KafkaJSConnectionError' || this.#cluster !== cluster) return;
+    this.#cluster = clusterOf(this.#kafka, this.#metadataMaxAgeMs);
+    this.#refreshing = undefined;
+    this.#producerId = undefined;
+    const leave = (): void => void cluster.disconnect().catch(() => undefined);
+    leave();
+    // What was on its way to it may have connected once more since then.
+    setTimeout(leave, this.#requestTimeoutMs + SLACK_MS).unref();
   }
 
   async #leaderOf(topic: string, partition: number): Promise<number | undefined> {
@@ -271,11 +282,13 @@ export class KafkaSender implements Sender {
       parts.map(({ batch: { topic, partition } }, index) => ({ topic, partition, batch: encoded[index]! })),
       this.#requestTimeoutMs,
     );
+    const cluster = this.#cluster;
     let answers: readonly ProduceAnswer[];
     try {
       const connection = await this.#inTime(broker.connectionPool.getConnection());
       answers = decodeProduce(await this.#inTime(sendProduce(connection, body)));
     } catch (error) {
+      this.#mend(cluster, error);
       this.#drop(broker, error);
       const why = messageOf(error);
       const left = why !== 'Not connected' && !/^Connection (?:error: connect|timeout)/.test(why);
