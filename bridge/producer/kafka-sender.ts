@@ -67,6 +67,8 @@ export class KafkaSender implements Sender {
   readonly #parts = new Map<ClusterBroker, Part[]>();
   #producerId: Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> | undefined;
   #refreshing: Promise<void> | undefined;
+  readonly #asking = new Set<Promise<void>>();
+  #closed = false;
 
   constructor({ kafka, producer, logger, metadataMaxAgeMs }: KafkaSenderOptions) {
     quietKafkajs();
@@ -147,6 +149,9 @@ export class KafkaSender implements Sender {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    // A question that is under way would connect once more behind the disconnect, and keep the process alive.
+    await within<unknown>(Promise.allSettled(this.#asking), CLOSE_MS, () => undefined);
     // It waits for what is under way, which a broker that hangs never answers.
     await within<void>(this.#cluster.disconnect(), CLOSE_MS, () => undefined).catch(() => undefined);
   }
@@ -180,7 +185,8 @@ export class KafkaSender implements Sender {
    */
   #mend(cluster: Cluster, error: unknown): void {
     const { cause = error } = error as { readonly cause?: unknown };
-    if ((cause as Error).name === 'KafkaJSConnectionError' || this.#cluster !== cluster) return;
+    if ((cause as Error).name === 'KafkaJSConnectionError' || this.#cluster !== cluster || this.#closed)
+      return;
     this.#cluster = clusterOf(this.#kafka, this.#metadataMaxAgeMs);
     this.#refreshing = undefined;
     this.#producerId = undefined;
@@ -204,11 +210,23 @@ export class KafkaSender implements Sender {
 
   /** Metadata of these topics; `again`: of all that are known, as something has moved. */
   async #refresh(topics: readonly string[], again: boolean): Promise<void> {
-    if (!this.#cluster.isConnected()) await this.#cluster.connect();
-    if (topics.some((topic) => !this.#cluster.targetTopics.has(topic))) {
-      await this.#cluster.addMultipleTargetTopics(topics);
+    if (this.#closed) throw new Error('the producer is closed');
+    const asking = this.#ask(topics, again);
+    this.#asking.add(asking);
+    try {
+      await asking;
+    } finally {
+      this.#asking.delete(asking);
+    }
+  }
+
+  async #ask(topics: readonly string[], again: boolean): Promise<void> {
+    const cluster = this.#cluster;
+    if (!cluster.isConnected()) await cluster.connect();
+    if (topics.some((topic) => !cluster.targetTopics.has(topic))) {
+      await cluster.addMultipleTargetTopics(topics);
     } else if (again) {
-      this.#refreshing ??= this.#cluster.refreshMetadata().finally(() => (this.#refreshing = undefined));
+      this.#refreshing ??= cluster.refreshMetadata().finally(() => (this.#refreshing = undefined));
       await this.#refreshing;
     }
   }
