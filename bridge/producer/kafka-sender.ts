@@ -142,7 +142,8 @@ export class KafkaSender implements Sender {
     const admin = this.#kafka.admin({ retry: ADMIN_RETRY });
     await admin.connect();
     try {
-      await admin.createTopics({ topics: [{ topic }], waitForLeaders: true });
+      // Its wait for leaders goes on behind its own error, and connects again behind the disconnect.
+      await admin.createTopics({ topics: [{ topic }], waitForLeaders: false });
     } finally {
       await admin.disconnect();
     }
