@@ -85,11 +85,8 @@ export class Dispatcher {
 
   /** Takes a record over: its ending is called once, in any case. */
   accept(record: Outgoing): void {
-    const { circuit, spill, producer } = this.#options;
-    if (circuit.shut && !spill) {
-      this.#fates.refusedAtDoor(record, 'KTB_CIRCUIT_OPEN', AWAY);
-      return;
-    }
+    const { circuit, producer } = this.#options;
+    if (this.#refusedAtDoor(record)) return;
     if (record.bytes > producer.buffer.bytes) {
       this.buffer.force(record);
       const { bytes } = producer.buffer;
@@ -110,13 +107,17 @@ export class Dispatcher {
 
   /** Takes over what can't be sent as it is: only its dead letter leaves. */
   acceptAsDeadLetter(record: Outgoing, why: string): void {
-    const { circuit, spill } = this.#options;
-    if (circuit.shut && !spill) {
-      this.#fates.refusedAtDoor(record, 'KTB_CIRCUIT_OPEN', AWAY);
-      return;
-    }
+    if (this.#refusedAtDoor(record)) return;
     this.buffer.force(record);
     this.#fates.refused(record, why, false);
+  }
+
+  #refusedAtDoor(record: Outgoing): boolean {
+    const { circuit, spill } = this.#options;
+    if (this.#ended) this.#fates.refusedAtDoor(record, 'KTB_CLOSED', 'the producer is closed');
+    else if (circuit.shut && !spill) this.#fates.refusedAtDoor(record, 'KTB_CIRCUIT_OPEN', AWAY);
+    else return false;
+    return true;
   }
 
   /** Resolves when there may be room for a record of this size. */

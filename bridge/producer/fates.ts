@@ -84,7 +84,7 @@ export class Fates {
   /** It was not taken: it has no place that it could leave. */
   refusedAtDoor(
     record: Outgoing,
-    code: 'KTB_CIRCUIT_OPEN' | 'KTB_BACK_PRESSURE',
+    code: 'KTB_CIRCUIT_OPEN' | 'KTB_BACK_PRESSURE' | 'KTB_CLOSED',
     why: string,
     reason?: DropReason,
   ): void {

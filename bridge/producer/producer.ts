@@ -246,6 +246,8 @@ export class Producer implements AsyncDisposable {
         failed(new SendError('KTB_BACK_PRESSURE', message, { topic, reason }));
         return;
       }
+      // In this turn: a close that comes next must see that there is something to close.
+      this.start().catch(() => undefined);
       this.#turns.take(topic, async () => {
         try {
           await this.start();
