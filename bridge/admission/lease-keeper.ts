@@ -44,7 +44,10 @@ const LEAST_OFTEN_MS = 1_000;
 /** Where no worker is, updates wait on the server, which takes ten at a time for a workflow. */
 const ANSWER_MS = 2_500;
 const RETRY_MS = 500;
-/** For the first answer: before it nobody knows what operators have paused. */
+/**
+ * A worker that starts, or a machine that is busy, is no reason to go on without slots: what is started so comes on top of
+ * what is in work. And before the first answer nobody knows what operators have paused.
+ */
 const PATIENCE_MS = 10_000;
 const LONGEST_RETRY_MS = 2_000;
 
@@ -64,8 +67,8 @@ export class LeaseKeeper {
   #pending: Pending | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #failedAt = Number.NEGATIVE_INFINITY;
-  /** When it asked first. */
-  #begunAt = Number.POSITIVE_INFINITY;
+  /** When the first request was made that was in vain. */
+  #failingSince = 0;
   #spacing = SOONEST_MS;
   #retryMs = RETRY_MS;
   #failing = false;
@@ -78,9 +81,9 @@ export class LeaseKeeper {
     this.#options = options;
   }
 
-  /** Whether it was asked in vain: nobody lends. */
+  /** Whether it was asked in vain, and for long: nobody lends. */
   get failing(): boolean {
-    return this.#failing && (this.#lease !== undefined || this.#options.now() - this.#begunAt > PATIENCE_MS);
+    return this.#failing && this.#options.now() - this.#failingSince >= PATIENCE_MS;
   }
 
   /** The last that came. */
@@ -137,11 +140,11 @@ export class LeaseKeeper {
     const pending = (this.#pending ??= this.#make());
     const { request } = pending;
     this.#askedAt = now();
-    this.#begunAt = Math.min(this.#begunAt, this.#askedAt);
+    const askedAt = this.#askedAt;
     const lease = await orAborted(port.lease(request, ANSWER_MS).catch(asFault), signal);
     if (lease === undefined) return;
     if (lease instanceof TemporalFault) {
-      this.#failed(lease);
+      this.#failed(lease, askedAt);
     } else {
       this.#pending = undefined;
       const more = pool.granted(lease, pending.madeAt);
@@ -184,11 +187,12 @@ export class LeaseKeeper {
     onSettings?.(settings);
   }
 
-  #failed(fault: TemporalFault): void {
+  #failed(fault: TemporalFault, askedAt: number): void {
     // What it would not take as it is it will not take again.
     if (fault.kind !== 'systemic') this.#pending = undefined;
     if (this.#failing) this.#retryMs = Math.min(LONGEST_RETRY_MS, this.#retryMs * 2);
     const first = !this.#failing;
+    if (first) this.#failingSince = askedAt;
     this.#failing = true;
     this.#failedAt = this.#options.now();
     if (first) this.#options.onLost?.(fault);

@@ -60,7 +60,8 @@ Examples:
 function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () => void {
   let last = '';
   return () => {
-    const { outcomes, buffered, inFlight, backlog, gates, pressure, partitions, holds } = bridge.status();
+    const status = bridge.status();
+    const { outcomes, buffered, inFlight, backlog, gates, pressure, partitions, holds } = status;
     const lag = partitions.reduce(
       (sum, { logEnd, committed }) => sum + Number(logEnd - (committed ?? logEnd)),
       0,
@@ -72,6 +73,9 @@ function reporter(bridge: Bridge, logger: ReturnType<typeof createLogger>): () =
       inFlight,
       backlog,
       gates,
+      limit: status.limit,
+      circuit: status.circuit,
+      paused: status.paused,
       pressure: pressure.reasons,
       pollRecords: pressure.pollRecords,
       deferred: pressure.deferred,

@@ -1,3 +1,4 @@
+import type { Permit } from '../admission/admission.js';
 import type { Priority } from '../config/types.js';
 import type { DeliveryObserver } from '../delivery/delivery.js';
 import { needOf } from '../delivery/need-of.js';
@@ -31,19 +32,32 @@ export class HandOver {
    * @throws the signal's reason, after it
    */
   async send(mapped: MappedRecord, priority: Priority, observer: HandOverObserver): Promise<void> {
-    const { admission, delivery, onTrouble } = this.#stages;
-    const permit = await admission.acquire({
-      ...needOf(mapped, Date.now()),
-      // What is no start of its route's keeps pace with its line, and not with the route's rate.
-      ...(mapped.kind === 'deliver' ? {} : { priority, route: '' }),
-      signal: this.#signal,
-    });
+    const { delivery, onTrouble } = this.#stages;
+    const permit = await this.#permit(mapped, priority);
     const record = this.#inKeyOrder(mapped);
     observer.handedOver?.(record);
     void delivery.deliver([record], permit, observer, this.#signal).catch((error: unknown) => {
       onTrouble(record.source, 'could not be delivered; it is tried again', error);
       void delay(DEFECT_WAIT_MS, this.#signal).then(() => observer.returned(record));
     });
+  }
+
+  async #permit(mapped: MappedRecord, priority: Priority): Promise<Permit> {
+    const { admission, holds } = this.#stages;
+    const scope = { topic: mapped.source.topic, routeId: mapped.route?.id };
+    for (;;) {
+      const permit = await admission.acquire({
+        ...needOf(mapped, Date.now()),
+        // What is no start of its route's keeps pace with its line, and not with the route's rate.
+        ...(mapped.kind === 'deliver' ? {} : { priority, route: '' }),
+        signal: this.#signal,
+      });
+      if (mapped.kind !== 'deliver' || holds.holdOf(scope) === undefined) return permit;
+      // Its route was held while it waited: a bridge that has just begun learns of a pause by the lease that brings slots.
+      permit.release('returned');
+      await holds.changed(this.#signal);
+      this.#signal.throwIfAborted();
+    }
   }
 
   /** With a priority that lets it overtake nobody of its key, once it is with Temporal. */

@@ -93,6 +93,11 @@ export class LaneQueue<T> {
     return false;
   }
 
+  /** It could not go its way yet: until it does nothing of its key may, or that would overtake it there. */
+  hesitates(entry: QueueEntry<T>): void {
+    (entry as Entry<T>).way = undefined;
+  }
+
   /** It is not under way any more: it waits again, at its place. `false`: it was not under way. */
   back(offset: bigint): boolean {
     const entry = this.#leave(offset);

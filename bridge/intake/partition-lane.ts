@@ -130,13 +130,14 @@ export class PartitionLane {
       return this.#blocks(priority, undefined, stepAside);
     }
     const stage = mapped.kind === 'deliver' ? this.#shaping.stageOf(mapped) : undefined;
-    if (!this.#queue.goes(entry, stage ? `stage ${stage.routeId}` : priority)) return;
     if (stage === undefined || mapped.kind !== 'deliver') {
+      if (!this.#queue.goes(entry, priority)) return;
       stepAside();
       return this.#handOver.send(mapped, priority, this.#observer);
     }
     let deferred = false;
-    while (!stage.take(mapped)) {
+    while (this.#queue.goes(entry, `stage ${stage.routeId}`) && !stage.take(mapped)) {
+      this.#queue.hesitates(entry);
       if (!deferred) this.#stages.onDeferred?.('demand');
       deferred = true;
       this.#blocks(priority, stage.full, stepAside);

@@ -7,7 +7,7 @@ import { oneLine } from './one-line.js';
 const PRIORITY_HEADER = 'priority';
 
 /** The last header `priority`, where it is one. */
-function headerPriority(headers: RawHeaders): Priority | undefined {
+export function headerPriority(headers: RawHeaders): Priority | undefined {
   const text = headerText(headers, PRIORITY_HEADER)?.trim().toLowerCase();
   return text === 'high' || text === 'medium' || text === 'low' ? text : undefined;
 }

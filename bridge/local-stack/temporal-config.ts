@@ -54,6 +54,9 @@ export const TEMPORAL_DYNAMIC_CONFIG: Readonly<Record<string, unknown>> = Object
   // Without these two, priorities and fairness keys do nothing.
   'matching.useNewMatcher': true,
   'matching.enableFairness': true,
+  // Priority orders within a partition of a task queue: with four of them, and one slot, what is high waits for its turn.
+  'matching.numTaskqueueReadPartitions': 1,
+  'matching.numTaskqueueWritePartitions': 1,
   // Standalone activities carry batches.
   'history.enableChasm': true,
   'activity.enableStandalone': true,

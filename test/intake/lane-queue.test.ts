@@ -53,6 +53,16 @@ test('two of a key that go the same way need not wait for one another', (t) => {
   t.true(queue.goes(queue.take('low')!, 'low'));
 });
 
+test('one that can not go its way yet is overtaken by nothing of its key, on the same way either', (t) => {
+  const { queue } = queueOf([0n, 'low', 'a'], [1n, 'high', 'a']);
+  const low = queue.take('low')!;
+  t.true(queue.goes(low, 'stage'));
+  queue.hesitates(low);
+  t.false(queue.has('high'));
+  t.true(queue.goes(low, 'stage'));
+  t.true(queue.goes(queue.take('high')!, 'stage'));
+});
+
 test('what comes back is before what is later of its key, and what has no key keeps no order', (t) => {
   const { queue, take } = queueOf([0n, 'low', 'a'], [1n, 'high', 'a'], [2n, 'low'], [3n, 'high']);
   t.is(take('low'), 'r0');

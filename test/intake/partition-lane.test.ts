@@ -96,6 +96,37 @@ test('a held route blocks its own partition at its first record, and no other on
   t.is(held.blockedBy, undefined);
 });
 
+test('a route that is held while its record waits for a permit gets none: it is free for others, and the record waits on', async (t) => {
+  const { lane, delivery, holds, admission } = setup();
+  admission.hold('lease');
+  const it = lane();
+  it.push(at(0n));
+  await turn(3);
+  t.is(admission.state().waiting, 1);
+  hold(holds); // as by the lease that brings slots
+  admission.lift('lease');
+  await turn(3);
+  t.deepEqual(delivery.offsets, []);
+  t.like(admission.state(), { inFlight: 0, waiting: 0 });
+  holds.lift(PLACED);
+  await turn(3);
+  t.deepEqual(delivery.offsets, [0n]);
+});
+
+test('what waits so ends with the signal', async (t) => {
+  const { lane, delivery, holds, admission, troubles, abort } = setup();
+  admission.hold('lease');
+  lane().push(at(0n));
+  await turn(3);
+  hold(holds);
+  admission.lift('lease');
+  await turn(3);
+  abort.abort();
+  await turn(3);
+  t.deepEqual([delivery.offsets, troubles], [[], []]);
+  t.is(admission.state().inFlight, 0);
+});
+
 test('lifted and held again before the lane looked, it waits on', async (t) => {
   const { lane, delivery, holds } = setup();
   hold(holds);

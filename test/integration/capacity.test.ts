@@ -59,14 +59,24 @@ async function stage(options: SceneOptions = {}): Promise<Stage> {
     },
     mostOpen: async (query) => {
       const all = await scene.executions(query);
-      const changes = all.flatMap(({ startTime, closeTime }) => [
-        { at: startTime.getTime(), by: 1 },
-        { at: closeTime?.getTime() ?? Number.POSITIVE_INFINITY, by: -1 },
-      ]);
-      let [open, most] = [0, 0];
-      for (const { by } of changes.sort((a, b) => a.at - b.at || a.by - b.by))
-        most = Math.max(most, (open += by));
-      return most;
+      const changes = all.flatMap(({ startTime, closeTime, memo }) => {
+        const slot = (memo?.['slot'] as string | undefined) ?? 'without';
+        return [
+          { at: startTime.getTime(), slot, begins: true },
+          { at: closeTime?.getTime() ?? Number.POSITIVE_INFINITY, slot, begins: false },
+        ];
+      });
+      const open: string[] = [];
+      let most: string[] = [];
+      for (const { slot, begins } of changes.sort(
+        (a, b) => a.at - b.at || Number(a.begins) - Number(b.begins),
+      )) {
+        if (begins) open.push(slot);
+        else open.splice(open.indexOf(slot), 1);
+        if (open.length > most.length) most = [...open];
+      }
+      if (most.length > LIMIT) console.log(`open at once: ${most.join(' ')}`);
+      return most.length;
     },
     [Symbol.asyncDispose]: async () => {
       await port.close();
@@ -93,76 +103,93 @@ async function settledCount(scene: Scene): Promise<number> {
 const startedBy = (bridges: readonly StartedProcess[]): number[] =>
   bridges.map(({ stderr }) => Number([...stderr.matchAll(/"started":(\d+)/g)].at(-1)?.[1] ?? 0));
 
-test('two bridges share one limit: never more than it are open, and both get their share', async (t) => {
-  t.timeout(240_000);
-  await using own = await stage();
-  const { scene } = own;
-  scene.worker();
-  await own.send(1, {}, { prefix: 'first' });
-  const bridges = [scene.bridge('bridge-a'), scene.bridge('bridge-b')];
-  await own.completed(1);
-  await own.send(80, { sleepMs: 200 });
-  await own.completed(81);
-  const most = await own.mostOpen();
-  t.true(most <= LIMIT * 1.1, `${most} open at once`);
-  t.true(most > LIMIT / 2, `${most} open at once: the limit is used`);
-  t.true(
-    startedBy(bridges).every((count) => count > 0),
-    startedBy(bridges).join(),
-  );
-  const view = await own.view(({ inFlight }) => inFlight === 0, 'every slot to be back');
-  t.is(view.limit, LIMIT);
-});
+test.serial(
+  'two bridges share one limit: never more than it are open, and both get their share',
+  async (t) => {
+    t.timeout(240_000);
+    await using own = await stage();
+    const { scene } = own;
+    scene.worker();
+    await own.send(1, {}, { prefix: 'first' });
+    const bridges = [scene.bridge('bridge-a'), scene.bridge('bridge-b')];
+    await own.completed(1);
+    await own.send(80, { sleepMs: 200 });
+    await own.completed(81);
+    const most = await own.mostOpen();
+    t.true(most <= LIMIT * 1.1, `${most} open at once`);
+    t.true(most > LIMIT / 2, `${most} open at once: the limit is used`);
+    t.true(
+      startedBy(bridges).every((count) => count > 0),
+      startedBy(bridges).join(),
+    );
+    const view = await own.view(({ inFlight }) => inFlight === 0, 'every slot to be back');
+    t.is(view.limit, LIMIT);
+  },
+);
 
-test('without a worker a bridge starts the minimum at most and holds; when one comes it goes on', async (t) => {
-  t.timeout(240_000);
-  await using own = await stage();
-  const { scene } = own;
-  const bridge = scene.bridge();
-  await own.send(40, { sleepMs: 50 });
-  await bridge.waitForOutput(/the capacity workflow does not answer/);
-  await until(async () => (await scene.executions()).length, {
-    what: 'the minimum to be started',
-    accept: (count) => count >= 3,
-  });
-  // It looks at the backlog twice a second, and would go on within a look if it did.
-  let looks = 0;
-  await until(async () => ++looks && (await scene.executions()).length, {
-    what: 'it to stand there for a while',
-    everyMs: 200,
-    accept: (count) => count > 3 || looks > 20,
-  });
-  t.is((await scene.executions()).length, 3);
-  scene.worker();
-  await own.completed(40);
-  t.true((await own.mostOpen('WorkflowId != "none"')) <= LIMIT + 3);
-});
+test.serial(
+  'without a worker a bridge starts the minimum at most and holds; when one comes it goes on',
+  async (t) => {
+    t.timeout(240_000);
+    await using own = await stage();
+    const { scene } = own;
+    const bridge = scene.bridge();
+    await own.send(40, { sleepMs: 50 });
+    await bridge.waitForOutput(/the capacity workflow does not answer/);
+    await until(async () => (await scene.executions()).length, {
+      what: 'the minimum to be started',
+      accept: (count) => count >= 3,
+    });
+    // It looks at the backlog twice a second, and would go on within a look if it did.
+    let looks = 0;
+    await until(async () => ++looks && (await scene.executions()).length, {
+      what: 'it to stand there for a while',
+      everyMs: 200,
+      accept: (count) => count > 3 || looks > 20,
+    });
+    t.is((await scene.executions()).length, 3);
+    scene.worker();
+    await own.completed(40);
+    t.true((await own.mostOpen('WorkflowId != "none"')) <= LIMIT + 3);
+  },
+);
 
-test('the capacity workflow is terminated under way: it goes on, the limit holds, and what operators have decided stays', async (t) => {
-  t.timeout(240_000);
-  await using own = await stage({
-    routes: `[{ id: 'paused', topic: TOPIC, eventType: 'paused', workflow: 'work' }, { id: 'work', topic: TOPIC, workflow: 'work' }]`,
-  });
-  const { scene, port } = own;
-  scene.worker();
-  scene.bridge();
-  await own.send(4, {}, { prefix: 'first' });
-  await own.completed(4);
-  await port.change({ who: 'ann', why: 'ticket 812', action: 'pause', scope: `${scene.name}/paused` }, 5_000);
-  await port.change({ who: 'ann', why: '', action: 'limit', limit: 5 }, 5_000);
-  await own.send(60, { sleepMs: 200 });
-  await own.view(({ inFlight }) => inFlight > 0, 'work');
-  for (let round = 0; round < 2; round++) {
-    await scene.client.workflow.getHandle(capacityWorkflowId(scene.taskQueue)).terminate('test');
-    await own.view(({ bridges }) => bridges.length > 0, 'the bridge to ask again');
-  }
-  await own.completed(64);
-  const view = await own.view(({ inFlight }) => inFlight === 0, 'every slot to be back');
-  t.is(view.settings.limit?.value, 5);
-  t.like(view.settings.pauses[`${scene.name}/paused`], { who: 'ann', why: 'ticket 812' });
-});
+test.serial(
+  'the capacity workflow is terminated under way: it goes on, the limit holds, and what operators have decided stays',
+  async (t) => {
+    t.timeout(240_000);
+    await using own = await stage({
+      routes: `[{ id: 'paused', topic: TOPIC, eventType: 'paused', workflow: 'work' }, { id: 'work', topic: TOPIC, workflow: 'work' }]`,
+    });
+    const { scene, port } = own;
+    scene.worker();
+    scene.bridge();
+    await own.send(4, {}, { prefix: 'first' });
+    await own.completed(4);
+    await port.change(
+      { who: 'ann', why: 'ticket 812', action: 'pause', scope: `${scene.name}/paused` },
+      5_000,
+    );
+    await port.change({ who: 'ann', why: '', action: 'limit', limit: 5 }, 5_000);
+    await own.send(100, { sleepMs: 200 });
+    const decidedAt = Date.now();
+    await own.view(
+      ({ inFlight, bridges }) =>
+        inFlight > 0 && bridges.some(({ agoMs }) => Date.now() - agoMs > decidedAt + 1_000),
+      'the bridge to be at work, and to have heard of it',
+    );
+    for (let round = 0; round < 2; round++) {
+      await scene.client.workflow.getHandle(capacityWorkflowId(scene.taskQueue)).terminate('test');
+      await own.view(({ bridges }) => bridges.length > 0, 'the bridge to ask again');
+    }
+    await own.completed(104);
+    const view = await own.view(({ inFlight }) => inFlight === 0, 'every slot to be back');
+    t.is(view.settings.limit?.value, 5);
+    t.like(view.settings.pauses[`${scene.name}/paused`], { who: 'ann', why: 'ticket 812' });
+  },
+);
 
-test('a pause holds a subscription, outlives its restart, and ends when it is resumed', async (t) => {
+test.serial('a pause holds a subscription, outlives its restart, and ends when it is resumed', async (t) => {
   t.timeout(240_000);
   await using own = await stage();
   const { scene, port } = own;
@@ -198,7 +225,7 @@ for (const [what, config] of [
     },
   ],
 ] as const) {
-  test(`maxInFlight of ${what} holds across two bridges, and others go on meanwhile`, async (t) => {
+  test.serial(`maxInFlight of ${what} holds across two bridges, and others go on meanwhile`, async (t) => {
     t.timeout(240_000);
     await using own = await stage({
       workflows: `
@@ -236,19 +263,22 @@ export async function other(event, record) { return handle(event, record); }
   });
 }
 
-test('a bridge that is killed gives nothing back by itself: its slots come back all the same', async (t) => {
-  t.timeout(240_000);
-  await using own = await stage();
-  const { scene } = own;
-  scene.worker();
-  const victim = scene.bridge('victim');
-  await own.send(30, { sleepMs: 400 });
-  await own.view(({ inFlight }) => inFlight === LIMIT, 'the limit to be used up');
-  await victim.kill();
-  scene.bridge('heir');
-  await own.completed(30);
-  t.is((await scene.executions()).length, 30);
-  const view = await own.view(({ inFlight }) => inFlight === 0, 'every slot to be back');
-  t.is(view.limit, LIMIT);
-  t.true((await own.mostOpen()) <= LIMIT * 1.1, `${await own.mostOpen()}`);
-});
+test.serial(
+  'a bridge that is killed gives nothing back by itself: its slots come back all the same',
+  async (t) => {
+    t.timeout(240_000);
+    await using own = await stage();
+    const { scene } = own;
+    scene.worker();
+    const victim = scene.bridge('victim');
+    await own.send(30, { sleepMs: 400 });
+    await own.view(({ inFlight }) => inFlight === LIMIT, 'the limit to be used up');
+    await victim.kill();
+    scene.bridge('heir');
+    await own.completed(30);
+    t.is((await scene.executions()).length, 30);
+    const view = await own.view(({ inFlight }) => inFlight === 0, 'every slot to be back');
+    t.is(view.limit, LIMIT);
+    t.true((await own.mostOpen()) <= LIMIT * 1.1, `${await own.mostOpen()}`);
+  },
+);

@@ -2,6 +2,7 @@
 import test from 'ava';
 import { QueueAdmission } from '../../bridge/admission/admission.js';
 import type { Route } from '../../bridge/config/types.js';
+import { headerPriority } from '../../bridge/intake/record-priority.js';
 import { Committer } from '../../bridge/intake/committer.js';
 import { Shaping } from '../../bridge/shaping/shaping.js';
 import type { SourceRecord } from '../../bridge/record.js';
@@ -21,8 +22,11 @@ function setup(fields: Partial<Route>, limit = 1) {
     delivery,
     admission,
     shaping,
-    map: async (record) =>
-      deliverable({ source: record, route: record.value?.toString() === 'free' ? free : staged }),
+    map: async (record) => ({
+      ...deliverable({ source: record, route: record.value?.toString() === 'free' ? free : staged }),
+      priority: headerPriority(record.headers) ?? 'medium',
+    }),
+    priorityOf: ({ headers }) => headerPriority(headers) ?? 'medium',
     onSettled: ({ source }, outcome) => outcomes.set(source.offset, outcome),
   });
   const committer = new Committer({ source: it.source, intake: it.intake, intervalMs: 1 });
@@ -41,6 +45,8 @@ function setup(fields: Partial<Route>, limit = 1) {
   return { ...it, delivery, admission, shaping, outcomes, commit, produce };
 }
 
+const LOW = { headers: { priority: Buffer.from('low') } };
+const HIGH = { headers: { priority: Buffer.from('high') } };
 const FREE = { value: Buffer.from('free') };
 const DEMAND = { buffer: 4, step: 2, resumeBelow: 2 };
 
@@ -75,6 +81,21 @@ test('while a route holds what it asked for, others of its partition pass', asyn
   holds.lift(scope);
   await turn(5);
   t.deepEqual(delivery.offsets, [0n, 1n, 2n, 3n]);
+});
+
+test('a low one that its route has not asked for is not overtaken by a high one of its key', async (t) => {
+  const { produce, admission, delivery } = setup({ demand: DEMAND }, 1);
+  admission.hold('circuit');
+  await produce('b', 4, LOW);
+  await produce('a', 1, LOW);
+  await produce('a', 1, HIGH);
+  admission.lift('circuit');
+  await turn(3);
+  while (delivery.held.length > 0) {
+    delivery.settle();
+    await turn(3);
+  }
+  t.deepEqual(delivery.offsets, [0n, 1n, 2n, 3n, 4n, 5n]);
 });
 
 test('all partitions serve one demand', async (t) => {

@@ -10,7 +10,7 @@ export interface FloodOptions {
   readonly lowPerSecond: number;
   /** Activity slots of the one worker: with handlers of 50 ms each takes at most 20 a second. */
   readonly slots: number;
-  /** Records of high priority on a partition of their own, and as many amid the low ones: one of each a second. */
+  /** How long. One record of high priority a second comes on a partition of its own, and every twentieth of the flood is one. */
   readonly seconds: number;
   readonly timeoutMs: number;
 }
@@ -21,7 +21,7 @@ export interface FloodReport {
   readonly lowSent: number;
   /** From the append to the begin of the handler, ms, ascending: high priority on a partition of its own. */
   readonly own: readonly number[];
-  /** From the fetch to the begin of the handler: high priority amid the flood. */
+  /** From the fetch to the begin of the handler: high priority amid the flood, as far as it was fetched while that lasted. */
   readonly mixed: readonly number[];
   /** How many of low priority began meanwhile, ascending, of all of high priority. */
   readonly passed: readonly number[];
@@ -30,6 +30,9 @@ export interface FloodReport {
 const PARTITIONS = 4;
 const OWN = PARTITIONS - 1;
 const EVERY_MS = 200;
+/** Of the flood: one of so many is of high priority, when what the bridge holds is low. */
+const EVERY_SO_MANY = 20;
+const FIRST = 500;
 
 const ROUTES = `[{ id: 'work', topic: TOPIC, activity: 'handle', priority: 'low' }]`;
 
@@ -40,7 +43,7 @@ export async function flood(options: FloodOptions): Promise<FloodReport> {
     ...(options.stack === undefined ? {} : { stack: options.stack }),
     partitions: PARTITIONS,
     routes: ROUTES,
-    config: `worker: { activities: './activities/index.ts', ownOptions: { maxConcurrentActivityTaskExecutions: ${slots} } },`,
+    config: `buffer: { records: 200 }, maxPollRecords: 20, worker: { activities: './activities/index.ts', ownOptions: { maxConcurrentActivityTaskExecutions: ${slots} } },`,
   });
   const worker = scene.worker();
   const bridge = scene.bridge();
@@ -50,51 +53,55 @@ export async function flood(options: FloodOptions): Promise<FloodReport> {
   ]);
   const sentAt = new Map<string, number>();
   const begun = performance.now();
-  let [low, high] = [0, 0];
+  let [sent, own] = [0, 0];
   const elapsed = () => (performance.now() - begun) / 1000;
   while (elapsed() < seconds) {
     await delay(EVERY_MS, AbortSignal.timeout(timeoutMs));
     const batch: Parameters<Scene['produce']>[0][number][] = [];
-    for (; low < elapsed() * lowPerSecond; low++) batch.push(message(`low${low}`, low % OWN));
+    for (; sent < elapsed() * lowPerSecond; sent++) {
+      const high = sent >= FIRST && sent % EVERY_SO_MANY === 0;
+      batch.push(message(high ? `mixed${sent}` : `low${sent}`, sent % OWN, high ? 'high' : undefined));
+    }
     // After a while, so that the flood is there before.
-    for (; high < elapsed() - 5; high++) {
-      batch.push(message(`own${high}`, OWN, 'high'), message(`mixed${high}`, high % OWN, 'high'));
-      for (const key of [`own${high}`, `mixed${high}`]) sentAt.set(key, Date.now());
+    for (; own < elapsed() - 5; own++) {
+      batch.push(message(`own${own}`, OWN, 'high'));
+      sentAt.set(`own${own}`, Date.now());
     }
     await scene.produce(batch);
   }
   const lowHandled = scene.handled().calls.filter(({ key }) => key.startsWith('low')).length;
-  const calls = await until(() => new Map(scene.handled().calls.map((call) => [call.key, call])), {
-    what: 'every record of high priority to be handled',
-    timeoutMs,
-    everyMs: 500,
-    accept: (seen) => [...sentAt.keys()].every((key) => seen.has(key)),
-  });
-  const fetched = new Map(
+  // What lies behind the flood in its partition is not fetched yet, and not waited for.
+  const fetchedAt = new Map(
     (await scene.executions()).map((one) => [
-      one.workflowId,
-      one.memo?.['processedAt'] as number | undefined,
+      one.workflowId.slice(scene.name.length + 1),
+      one.memo?.['processedAt'] as number,
     ]),
   );
+  const mixed = [...fetchedAt.keys()].filter((key) => key.startsWith('mixed'));
+  const high = [...sentAt.keys(), ...mixed];
+  const calls = await until(() => new Map(scene.handled().calls.map((call) => [call.key, call])), {
+    what: 'every record of high priority that was started to be handled',
+    timeoutMs,
+    everyMs: 500,
+    accept: (seen) => high.every((key) => seen.has(key)),
+  });
   const lowBegan = scene
     .handled()
     .calls.filter(({ key }) => key.startsWith('low'))
     .map(({ begunAt }) => begunAt);
-  const from = (key: string) =>
-    key.startsWith('own') ? sentAt.get(key)! : (fetched.get(`${scene.name}:${key}`) ?? NaN);
-  const waits = (prefix: string) =>
-    [...sentAt.keys()]
-      .filter((key) => key.startsWith(prefix))
-      .map((key) => calls.get(key)!.begunAt - from(key))
-      .sort((a, b) => a - b);
+  const waitOf = (key: string) => calls.get(key)!.begunAt - (sentAt.get(key) ?? fetchedAt.get(key)!);
+  const ascending = (figures: readonly number[]) => figures.toSorted((a, b) => a - b);
   return {
     lowHandled,
-    lowSent: low,
-    own: waits('own'),
-    mixed: waits('mixed'),
-    passed: [...sentAt.keys()]
-      .map((key) => lowBegan.filter((at) => at > from(key) && at < calls.get(key)!.begunAt).length)
-      .sort((a, b) => a - b),
+    lowSent: sent,
+    own: ascending([...sentAt.keys()].map(waitOf)),
+    mixed: ascending(mixed.map(waitOf)),
+    passed: ascending(
+      high.map((key) => {
+        const { begunAt } = calls.get(key)!;
+        return lowBegan.filter((at) => at < begunAt && at > begunAt - waitOf(key)).length;
+      }),
+    ),
   };
 }
 

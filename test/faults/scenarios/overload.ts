@@ -226,8 +226,8 @@ function samplesOf(bridge: StartedProcess): readonly Sample[] {
   const lines = bridge.stderr.split('\n').filter((line) => line.includes('"msg":"counts"'));
   return lines.flatMap((line) => {
     try {
-      const { time, limit, lag } = JSON.parse(line) as { time: number; limit: number; lag: number };
-      return [{ at: time, limit, lag }];
+      const { time, limit, lag } = JSON.parse(line) as { time: string; limit?: number; lag: number };
+      return limit === undefined ? [] : [{ at: Date.parse(time), limit, lag }];
     } catch {
       return []; // half written
     }

@@ -44,8 +44,9 @@ test('what comes on top opens it, also after a cut, and in time it closes again'
         const after = Math.max(10, limit - cut);
         inFlight = Math.max(0, inFlight - done);
         highest = after < limit ? Math.max(inFlight, after) : Math.max(after, Math.min(highest, inFlight));
-        turn(after < limit, 0);
+        const excused = after < limit;
         limit = after;
+        turn(excused, 0);
         turn(false, 0);
       }
       inFlight = Math.max(highest, limit) * 1.5;

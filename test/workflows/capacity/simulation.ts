@@ -104,7 +104,7 @@ export function steps(terminates: boolean): fc.Arbitrary<readonly Step[]> {
         arbitrary: fc.record({
           do: fc.constant('rounds' as const),
           which: nat,
-          count: fc.integer({ min: 1, max: 7 }),
+          count: fc.integer({ min: 1, max: 10 }),
         }),
       },
       {
@@ -124,7 +124,7 @@ export function steps(terminates: boolean): fc.Arbitrary<readonly Step[]> {
         weight: 1,
         arbitrary: fc.record({
           do: fc.constant('jump' as const),
-          ms: fc.integer({ min: -400_000, max: 90_000 }),
+          ms: fc.oneof(fc.integer({ min: -400_000, max: 0 }), fc.integer({ min: 1, max: 90_000 })),
         }),
       },
       {
@@ -160,6 +160,7 @@ export class World {
     this.options = { ...OPTIONS, ...options };
     this.#newBridge();
     this.#newBridge();
+    this.#newWorker();
     this.#newWorker();
   }
 
