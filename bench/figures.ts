@@ -13,6 +13,8 @@ export type Part = (typeof PARTS)[number];
 export interface Measured {
   readonly recordsPerSecond: number;
   readonly cpuMsPerRecord: Readonly<Record<Part, number>>;
+  /** Signals and updates of the capacity loop, a second. */
+  readonly loopMessagesPerSecond: number;
 }
 
 /** One way in all rounds. */

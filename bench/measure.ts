@@ -6,7 +6,9 @@ import type { LocalStack } from '../bridge/local-stack/local-stack.js';
 import { cpuSeconds } from '../test/faults/process.js';
 import { createScene, type Scene } from '../test/faults/scene.js';
 import type { TestMessage } from '../test/helpers/kafka.js';
+import { historyOf, listExecutions } from '../test/helpers/temporal.js';
 import { until } from '../test/helpers/until.js';
+import { capacityWorkflowId } from '../workflows/capacity/contract.js';
 import type { Feed, FeederSettings } from './feeder.js';
 import { PARTS, type Measured, type Part } from './figures.js';
 
@@ -50,6 +52,7 @@ export async function measure(way: Way, options: MeasureOptions): Promise<Measur
     kafka: stack.kafka.server!.pid,
   };
   const usedOf = (part: Part) => cpuSeconds(pids[part]);
+  const messagesBefore = await loopMessages(scene);
   const before = Object.fromEntries(PARTS.map((part) => [part, usedOf(part)])) as Record<Part, number>;
   const begun = Date.now();
   await feeder.feed(keys('k', records));
@@ -58,8 +61,24 @@ export async function measure(way: Way, options: MeasureOptions): Promise<Measur
   const perRecord = (part: Part) => ((usedOf(part) - before[part]) * 1000) / records;
   return {
     recordsPerSecond: records / took,
+    loopMessagesPerSecond: ((await loopMessages(scene)) - messagesBefore) / took,
     cpuMsPerRecord: Object.fromEntries(PARTS.map((part) => [part, perRecord(part)])) as Record<Part, number>,
   };
+}
+
+/** What bridges and workers have told the capacity workflow, in all of its runs. */
+async function loopMessages({ client, taskQueue }: Scene): Promise<number> {
+  const workflowId = capacityWorkflowId(taskQueue);
+  let messages = 0;
+  for (const { runId } of await listExecutions(client, `WorkflowId = "${workflowId}"`)) {
+    const { events } = await historyOf(client, workflowId, runId);
+    messages += (events ?? []).filter(
+      (event) =>
+        event.workflowExecutionSignaledEventAttributes ??
+        event.workflowExecutionUpdateAcceptedEventAttributes,
+    ).length;
+  }
+  return messages;
 }
 
 interface Feeding extends AsyncDisposable {

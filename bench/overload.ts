@@ -12,6 +12,8 @@ import { terminalProgress } from '../bridge/observe/progress.js';
 import { registerSearchAttributes } from '../bridge/operate/setup.js';
 import { overload, type OverloadReport } from '../test/faults/scenarios/overload.js';
 import { chartOf } from './overload/chart.js';
+import { plainTemporal } from '../test/helpers/temporal.js';
+import { wholeNumber } from './arguments.js';
 
 const ALL = ['aimd', 'gradient', 'fixed'] as const;
 const { values } = parseArgs({
@@ -33,23 +35,16 @@ const progress = terminalProgress();
 const reports: OverloadReport[] = [];
 {
   await using stack = await startLocalStack({ ports: 'free', ui: false, progress });
-  await registerSearchAttributes({
-    ...stack.temporal,
-    taskQueue: 'none',
-    tls: undefined,
-    apiKey: undefined,
-    metadata: undefined,
-    dataConverter: undefined,
-  });
+  await registerSearchAttributes(plainTemporal(stack.temporal));
   for (const limit of limits) {
     const step = progress.step(`overload with limit '${limit}'`);
     const report = await overload({
       stack,
       limit,
-      perSecond: wholeNumber('per-second'),
-      slots: wholeNumber('slots'),
-      fastSeconds: wholeNumber('fast-seconds'),
-      slowSeconds: wholeNumber('slow-seconds'),
+      perSecond: wholeNumber('per-second', values['per-second']),
+      slots: wholeNumber('slots', values.slots),
+      fastSeconds: wholeNumber('fast-seconds', values['fast-seconds']),
+      slowSeconds: wholeNumber('slow-seconds', values['slow-seconds']),
       timeoutMs: 600_000,
       log: (line) => step.update(line),
     });
@@ -84,11 +79,4 @@ if (values.json) {
   // The first stands for the product as it is by default; the others are beside it.
   const others = Object.fromEntries(reports.slice(1).map((report) => [report.limit, figures(report)]));
   out(JSON.stringify({ limit: reports[0]!.limit, ...figures(reports[0]!), others }));
-}
-
-function wholeNumber(name: 'per-second' | 'slots' | 'fast-seconds' | 'slow-seconds'): number {
-  const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`Expected --${name} to be a whole number of at least 1, got ${values[name]}`);
-  return value;
 }

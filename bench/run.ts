@@ -12,6 +12,8 @@ import { registerSearchAttributes } from '../bridge/operate/setup.js';
 import { SdkTemporalPort } from '../bridge/temporal/sdk-temporal-port.js';
 import { median, PARTS, rowOf, type Measured, type Row, type Spread } from './figures.js';
 import { measure, type Way } from './measure.js';
+import { plainTemporal } from '../test/helpers/temporal.js';
+import { wholeNumber } from './arguments.js';
 
 const { values } = parseArgs({
   options: {
@@ -28,14 +30,7 @@ const { maxConcurrentStarts, maxBacklog } = DEFAULTS;
 const progress = terminalProgress();
 await using stack = await startLocalStack({ ports: 'free', ui: false, progress });
 // As `ktb dev` does: ours sets four of them at each start, the others set none.
-const temporal = {
-  ...stack.temporal,
-  taskQueue: 'none',
-  tls: undefined,
-  apiKey: undefined,
-  metadata: undefined,
-  dataConverter: undefined,
-};
+const temporal = plainTemporal(stack.temporal);
 await registerSearchAttributes(temporal);
 const machine = await describeMachine();
 
@@ -70,6 +65,8 @@ function report(): void {
   out(`${'ours / ceiling, each round'.padEnd(30)}${three(ratios.ceiling, 3)}`);
   out(`${'ours / naive, each round'.padEnd(30)}${three(ratios.naive, 3)}`);
   out(`${'ours / without the loop'.padEnd(30)}${three(ratios.off, 3)}`);
+  const messages = results.ours.map((one) => one.loopMessagesPerSecond);
+  out(`${'ours: loop messages a second'.padEnd(30)}${three(spreadOf(messages), 2)}`);
   out(`\nours / without the loop by medians: ${loopByMedians.toFixed(3)}`);
   out(`ours / ceiling by medians: ${byMedians.toFixed(3)}`);
   out(`\nCPU ms a record${PARTS.map((part) => part.padStart(10)).join('')}`);
@@ -119,11 +116,4 @@ async function describeMachine(): Promise<Record<string, unknown>> {
     temporalSdk: version('@temporalio/client'),
     kafkajs: version('kafkajs'),
   };
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`Expected --${name} to be a whole number of at least 1, got ${text}`);
-  return value;
 }

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import type { Priority } from '../config/types.js';
+import { queuePriorityOf, rankOf } from '../priority.js';
 import { PriorityFloor } from './priority-floor.js';
 import type { SlotGate } from './slot-gate.js';
 
@@ -58,8 +59,6 @@ export interface Admission {
   lowerFloor(reason: string): void;
   state(): AdmissionState;
 }
-
-const QUEUE_PRIORITY: Readonly<Record<Priority, number>> = { high: 2, medium: 1, low: 0 };
 
 interface Waiting {
   readonly priority: Priority;
@@ -159,7 +158,7 @@ export class QueueAdmission implements Admission {
         this.#turnGate();
         return this.#permit(options, slots);
       },
-      { priority: QUEUE_PRIORITY[waiting.priority], signal },
+      { priority: queuePriorityOf(waiting.priority), signal },
     );
     this.#turnGate();
     return admitted;
@@ -245,7 +244,7 @@ export class QueueAdmission implements Admission {
   get #next(): Waiting | undefined {
     let next: Waiting | undefined;
     for (const one of this.#waiting) {
-      if (next === undefined || QUEUE_PRIORITY[one.priority] > QUEUE_PRIORITY[next.priority]) next = one;
+      if (next === undefined || rankOf(one.priority) < rankOf(next.priority)) next = one;
     }
     return next;
   }

@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { hostname } from 'node:os';
 import type { CircuitName, Lease, LimitOptions } from '../../workflows/capacity/contract.js';
 import { ownTaskQueue } from '../../workflows/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
@@ -14,6 +13,7 @@ import type { RouteHolds } from './route-holds.js';
 import { SlotGate, type SlotNeed, type SlotSource } from './slot-gate.js';
 import { SlotPool } from './slot-pool.js';
 import { steadyClock } from './steady-clock.js';
+import { clientIdentity } from '../temporal/worker-identity.js';
 
 export interface CapacityLoopOptions {
   readonly config: ResolvedConfig;
@@ -72,7 +72,7 @@ export class CapacityLoop implements SlotLending, SlotSource {
       pool: this.#pool,
       gate: this.gate,
       bridge,
-      identity: `ktb@${hostname()}:${process.pid}`,
+      identity: clientIdentity(),
       name: config.name,
       caps: Object.fromEntries(this.#caps),
       limit: config.capacity as LimitOptions,

@@ -7,8 +7,8 @@ import { CapacityLoop, routesElsewhere, type CapacityLoopOptions } from './capac
 
 export interface CapacityNeighbours {
   readonly holds: CapacityLoopOptions['holds'];
-  /** It comes into being after the loop. */
   readonly alerts: Pick<Alerts, 'raise'>;
+  /** It comes into being after the loop. */
   readonly backlog: () => Pick<BacklogGate, 'backlog' | 'lastLook'>;
 }
 

@@ -36,6 +36,8 @@ export interface LeaseKeeperOptions {
 }
 
 const RENEW_MS = 2_000;
+/** With nothing to do here, and slots out elsewhere. */
+const OTHERS_MS = 5_000;
 /** With less than half of what was lent left, and nothing waiting yet. */
 const SHORT_MS = 1_000;
 const SOONEST_MS = 250;
@@ -58,7 +60,8 @@ interface Pending {
 
 /**
  * Keeps this bridge's lease: asks for as many slots as there are records for them, soon when they run short, every two
- * seconds else, and gives everything back once when there is nothing to do. A request without an answer is repeated as it
+ * seconds else, and gives everything back once when there is nothing to do; then it asks no more, but for a look every five
+seconds while slots are out elsewhere. A request without an answer is repeated as it
  * is, under its own sequence, until somebody answers.
  */
 export class LeaseKeeper {
@@ -127,7 +130,9 @@ export class LeaseKeeper {
       return (urgent ? SOONEST_MS : this.#spacing) - since;
     }
     if (pool.used && pool.runsShort) return SHORT_MS - since;
-    return this.#hasWork || pool.unsettled ? RENEW_MS - since : Number.POSITIVE_INFINITY;
+    if (this.#hasWork || pool.unsettled) return RENEW_MS - since;
+    // Slots are out somewhere: a dead bridge's come back only where somebody tells that no task waits.
+    return (this.#lease?.inFlight ?? 0) > 0 ? OTHERS_MS - since : Number.POSITIVE_INFINITY;
   }
 
   get #hasWork(): boolean {

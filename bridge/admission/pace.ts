@@ -1,12 +1,12 @@
 import PQueue from 'p-queue';
 import type { Priority } from '../config/types.js';
+import { queuePriorityOf } from '../priority.js';
 import { within } from '../timing.js';
 
 /** Timers of Node overflow beyond it and fire at once. */
 const LONGEST_WINDOW_MS = 2 ** 31 - 1_000;
 /** Timers are late, never by so much. */
 const LATE_MS = 500;
-const QUEUE_PRIORITY: Readonly<Record<Priority, number>> = { high: 2, medium: 1, low: 0 };
 
 /**
  * p-queue's own rate limit: at most `burst` in each window of the time that so many take at `perSecond`. So in any time t
@@ -27,7 +27,7 @@ export class Pace {
 
   /** Resolves when it is its turn; higher priorities first. @throws the signal's reason, after it */
   async turn(priority: Priority, signal: AbortSignal): Promise<void> {
-    await this.#line.add(() => this.#next(signal), { priority: QUEUE_PRIORITY[priority], signal });
+    await this.#line.add(() => this.#next(signal), { priority: queuePriorityOf(priority), signal });
   }
 
   async #next(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,5 @@
 import type { Priority } from '../config/types.js';
-
-/** From the one that goes first. */
-const PRIORITIES: readonly Priority[] = ['high', 'medium', 'low'];
+import { rankOf } from '../priority.js';
 
 interface Present {
   readonly priority: Priority;
@@ -56,8 +54,8 @@ export class PriorityFloor {
   }
 
   #reasonAgainst(priority: Priority): string | undefined {
-    const rank = PRIORITIES.indexOf(priority);
-    for (const [reason, floor] of this.#floors) if (rank > PRIORITIES.indexOf(floor)) return reason;
+    const rank = rankOf(priority);
+    for (const [reason, floor] of this.#floors) if (rank > rankOf(floor)) return reason;
     return undefined;
   }
 }

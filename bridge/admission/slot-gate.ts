@@ -1,4 +1,5 @@
 import type { Priority } from '../config/types.js';
+import { rankOf } from '../priority.js';
 import type { Waiting } from './slot-pool.js';
 
 /** Of which caps, and of how many slots, something wants some. */
@@ -34,8 +35,6 @@ interface Entry extends SlotNeed {
   readonly pass: (slots: readonly string[]) => void;
 }
 
-const ORDER: Readonly<Record<Priority, number>> = { high: 0, medium: 1, low: 2 };
-
 /**
  * Where records wait for a slot, before the queue that all share. Each combination of caps has a line of its own, so that
  * what is capped never keeps others out; among those who could go priority decides, and then who came first. Nobody takes a slot
@@ -63,7 +62,7 @@ export class SlotGate {
    */
   wait(need: SlotNeed, pass: (slots: readonly string[]) => void): () => void {
     const entry: Entry = { ...need, pass };
-    const index = this.#entries.findLastIndex((other) => ORDER[other.priority] <= ORDER[need.priority]);
+    const index = this.#entries.findLastIndex((other) => rankOf(other.priority) <= rankOf(need.priority));
     this.#entries.splice(index + 1, 0, entry);
     this.turn();
     return () => {

@@ -1,3 +1,4 @@
+import { LIMIT_DEFAULTS } from '../../workflows/capacity/contract.js';
 import { deepFreeze } from './freeze.js';
 
 /** Every default in one place; the `@default`s in types.ts say the same. */
@@ -43,15 +44,7 @@ export const DEFAULTS = deepFreeze({
   maxPollRecords: 100,
   maxConcurrentStarts: 100,
   maxBacklog: 1_000,
-  capacity: {
-    limit: 'aimd',
-    initial: 100,
-    minimum: 10,
-    maximum: 200,
-    slowMs: 1_000,
-    fastMs: 100,
-    slotLeaseMs: 60_000,
-  },
+  capacity: LIMIT_DEFAULTS,
   pressure: {
     freeSlots: 2,
     responseMs: 5_000,

@@ -29,7 +29,7 @@ export interface WorkflowTypeOptions {
 
 /** When the machine of a bridge or a worker is under pressure. Shares are of the container's limits. */
 export interface PressureOptions {
-  /** Fewer free activity slots in all workers together. @default 2 */
+  /** Every worker has fewer free activity slots. @default 2 */
   readonly freeSlots?: number;
   /** A mean response over it. @default 5000 */
   readonly responseMs?: number;

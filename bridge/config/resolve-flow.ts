@@ -2,6 +2,7 @@ import { DEFAULTS } from './defaults.js';
 import { deepFreeze } from './freeze.js';
 import type { ResolvedConfig, ResolvedRoute } from './resolved.js';
 import type { BridgeConfig, DemandOptions, Route } from './types.js';
+import { withDefaults } from './with-defaults.js';
 
 /** How a route's records are shaped, with every default in place. */
 export function shapingOf({
@@ -15,7 +16,7 @@ export function shapingOf({
     // What conflates needs a place where records wait.
     demand:
       demand || conflate
-        ? Object.freeze(given<Required<DemandOptions>>(DEFAULTS.route.demand, demand))
+        ? Object.freeze(withDefaults<Required<DemandOptions>>(DEFAULTS.route.demand, demand))
         : undefined,
     conflate,
   };
@@ -31,13 +32,13 @@ export function flowOf(
     maxInFlight === undefined ? [] : [[type, maxInFlight] as const],
   );
   return deepFreeze({
-    capacity: given<ResolvedConfig['capacity']>(DEFAULTS.capacity, capacity),
+    capacity: withDefaults<ResolvedConfig['capacity']>(DEFAULTS.capacity, capacity),
     requests: requests && {
       perSecond: requests.perSecond,
       reserve: requests.reserve ?? DEFAULTS.temporal.requests.reserve,
     },
     maxInFlightByType: new Map(byType),
-    pressure: given<ResolvedConfig['pressure']>(DEFAULTS.pressure, pressure),
+    pressure: withDefaults<ResolvedConfig['pressure']>(DEFAULTS.pressure, pressure),
     http: http && {
       port: http.port,
       host: http.host ?? DEFAULTS.http.host,
@@ -50,12 +51,4 @@ export function flowOf(
       maximumAttempts: alerts?.maximumAttempts ?? DEFAULTS.alerts.maximumAttempts,
     },
   });
-}
-
-/** The defaults, but for what is given; a field that is there and `undefined` is not given. */
-function given<T extends object>(defaults: T, values: Partial<T> = {}): T {
-  return {
-    ...defaults,
-    ...Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)),
-  };
 }

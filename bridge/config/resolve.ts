@@ -12,6 +12,7 @@ import { isHostAndPort } from './rules.js';
 import { validateConfig } from './schema.js';
 import { readTemporalProfile } from './temporal-profile.js';
 import type { BridgeConfig } from './types.js';
+import { withDefaults } from './with-defaults.js';
 
 export { overlappingRoutes } from './overlapping-routes.js';
 
@@ -68,7 +69,7 @@ export function resolveConfig<W = unknown, A = unknown>(
     worker: resolveWorker(valid.worker ?? {}, baseDir),
     routes,
     onUnrouted: valid.onUnrouted ?? DEFAULTS.onUnrouted,
-    buffer: withDefaults(DEFAULTS.buffer, valid.buffer),
+    buffer: withDefaults<ResolvedConfig['buffer']>(DEFAULTS.buffer, valid.buffer),
     maxPollRecords: valid.maxPollRecords ?? DEFAULTS.maxPollRecords,
     maxConcurrentStarts: valid.maxConcurrentStarts ?? DEFAULTS.maxConcurrentStarts,
     maxBacklog: valid.maxBacklog ?? DEFAULTS.maxBacklog,
@@ -77,9 +78,12 @@ export function resolveConfig<W = unknown, A = unknown>(
     quarantineLimit:
       valid.quarantineLimit === false
         ? undefined
-        : withDefaults(DEFAULTS.quarantineLimit, valid.quarantineLimit),
+        : withDefaults<NonNullable<ResolvedConfig['quarantineLimit']>>(
+            DEFAULTS.quarantineLimit,
+            valid.quarantineLimit,
+          ),
     foreignLimit: valid.foreignLimit ?? DEFAULTS.foreignLimit,
-    circuit: withDefaults(DEFAULTS.circuit, valid.circuit),
+    circuit: withDefaults<ResolvedConfig['circuit']>(DEFAULTS.circuit, valid.circuit),
     keySearchAttribute: valid.keySearchAttribute ?? DEFAULTS.keySearchAttribute,
     drainTimeoutMs: valid.drainTimeoutMs ?? DEFAULTS.drainTimeoutMs,
     watchdogMs: valid.watchdogMs ?? DEFAULTS.watchdogMs,
@@ -92,15 +96,6 @@ export function resolveConfig<W = unknown, A = unknown>(
 /** A config that was given as it is, with relative paths from the working folder; a resolved one is taken as it comes. */
 export function asResolved(config: BridgeConfig<any, any> | ResolvedConfig): ResolvedConfig {
   return 'baseDir' in config ? config : resolveConfig(config, { baseDir: process.cwd() });
-}
-
-/** The defaults, but for what is given; a field that is there and `undefined` is not given. */
-function withDefaults<T extends object>(
-  defaults: T,
-  given: { readonly [K in keyof T]?: unknown } = {},
-): { [K in keyof T]: number } {
-  const set = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...defaults, ...Object.fromEntries(set) } as { [K in keyof T]: number };
 }
 
 export function brokersFrom(

@@ -31,6 +31,8 @@ export interface RecordStart {
   readonly workflowId: string;
   readonly runId: string | undefined;
   readonly message: string;
+  /** It was started before, and has closed: it weighs on nobody. */
+  readonly closed?: true;
 }
 
 /** Temporal's numbers: 1 is first, 3 is what a task without one has. */
@@ -125,8 +127,10 @@ export async function startRecord(
   const { workflowId } = request;
   for (let attempt = 1; ; attempt++) {
     const answer = await port.start(request);
-    if (answer.kind === 'started')
-      return { outcome: 'started', workflowId, runId: answer.runId, message: '' };
+    if (answer.kind === 'started') {
+      const { runId, closed } = answer;
+      return { outcome: 'started', workflowId, runId, message: '', ...(closed ? { closed } : {}) };
+    }
     const meaning = meaningOfTakenId(request.requestId, answer.requestId);
     if (meaning !== 'unknown') {
       return {

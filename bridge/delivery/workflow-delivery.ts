@@ -132,7 +132,8 @@ export class WorkflowDelivery implements Delivery {
         return this.#quarantine(record, outcome, message, outcome, signal);
       }
       // A delayed one weighs on nobody until it is due.
-      if (outcome === 'started' && !isDelayed(record, this.#now())) this.#options.onStarted?.();
+      if (outcome === 'started' && !start.closed && !isDelayed(record, this.#now()))
+        this.#options.onStarted?.();
       return { outcome, workflowId, runId, message };
     }
   }
@@ -155,7 +156,7 @@ export class WorkflowDelivery implements Delivery {
     const start = await this.#bytes.holding(record.source.sizeBytes, signal, () =>
       calls.run(id, call, signal).catch(faultOrThrow),
     );
-    if (start instanceof TemporalFault || start.outcome !== 'started') slot.used = false;
+    if (start instanceof TemporalFault || start.outcome !== 'started' || start.closed) slot.used = false;
     return start;
   }
 

@@ -1,5 +1,5 @@
 import type { Priority } from '../config/types.js';
-import { PRIORITIES } from './lane-queue.js';
+import { rankOf } from '../priority.js';
 
 const KEPT_MS = 60_000;
 const KEPT_KEYS = 10_000;
@@ -33,7 +33,7 @@ export class KeyPriorities {
     this.#forget(at);
     const id = `${topic} ${key}`;
     const before = this.#started.get(id)?.priority ?? 'high';
-    const priority = PRIORITIES.indexOf(before) > PRIORITIES.indexOf(wanted) ? before : wanted;
+    const priority = rankOf(before) > rankOf(wanted) ? before : wanted;
     // Nothing is higher: it holds nobody back, and need not be kept.
     if (priority === 'high') return priority;
     this.#started.delete(id); // the map's order is that of the last use

@@ -1,8 +1,5 @@
 import type { Priority } from '../config/types.js';
 
-/** The order in which they go. */
-export const PRIORITIES: readonly Priority[] = ['high', 'medium', 'low'];
-
 /** One that waits, or is under way. */
 export interface QueueEntry<T> {
   readonly item: T;

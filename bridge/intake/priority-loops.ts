@@ -1,5 +1,5 @@
 import type { Priority } from '../config/types.js';
-import { PRIORITIES } from './lane-queue.js';
+import { PRIORITIES } from '../priority.js';
 
 /** What the loops take from. */
 interface PrioritySource<E> {

@@ -19,7 +19,8 @@
  * entries that are gone (the namespace's retention).
  */
 import type { Priority } from '../config/types.js';
-import { PRIORITIES, type QueueEntry } from '../intake/lane-queue.js';
+import type { QueueEntry } from '../intake/lane-queue.js';
+import { PRIORITIES } from '../priority.js';
 
 interface Entry<T> extends QueueEntry<T> {
   readonly priority: Priority;

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
-import { Connection, WithStartWorkflowOperation, WorkflowClient, type Workflow } from '@temporalio/client';
+import {
+  type Connection,
+  WithStartWorkflowOperation,
+  WorkflowClient,
+  type Workflow,
+} from '@temporalio/client';
 import {
   CAPACITY_WORKFLOW,
   capacityWorkflowId,
@@ -17,14 +21,13 @@ import {
 } from '../../workflows/capacity/contract.js';
 import { ownTaskQueue } from '../../workflows/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
-import { refusalWithoutAsking } from '../connections/refusal.js';
-import { temporalService } from '../connections/service.js';
 import { messageOf } from '../errors.js';
 import { delay } from '../timing.js';
 import type { CapacityPort } from './capacity-port.js';
 import { faultOf } from './faults.js';
-import { connectionOptions } from './sdk-temporal-port.js';
+import { lazyConnection } from './sdk-temporal-port.js';
 import { TemporalFault } from './temporal-port.js';
+import { clientIdentity } from './worker-identity.js';
 
 export interface SdkCapacityPortOptions {
   /** How long a report may take. @default 5000 */
@@ -51,17 +54,13 @@ export class SdkCapacityPort implements CapacityPort {
   readonly #reportTimeoutMs: number;
 
   constructor(config: ResolvedConfig['temporal'], options: SdkCapacityPortOptions = {}) {
-    try {
-      this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
-    } catch (error) {
-      throw refusalWithoutAsking(error, temporalService(config)) ?? error; // certificates that can't be read
-    }
+    this.#connection = lazyConnection(config);
     this.#taskQueue = config.taskQueue;
     this.#reportTimeoutMs = options.reportTimeoutMs ?? 5_000;
     this.#client = new WorkflowClient({
       connection: this.#connection,
       namespace: config.namespace,
-      identity: `ktb@${hostname()}:${process.pid}`,
+      identity: clientIdentity(),
       // One that was terminated answers no question: it is as if there were none.
       queryRejectCondition: 'NOT_OPEN',
       ...(config.dataConverter === undefined ? {} : { dataConverter: config.dataConverter }),

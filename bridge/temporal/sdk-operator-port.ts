@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { Connection, WorkflowClient, WorkflowFailedError } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/codec-helpers.js';
@@ -21,6 +20,7 @@ import type {
 import { temporal } from './proto.js';
 import { TemporalFault } from './temporal-port.js';
 import { connectionOptions, SEARCH_ATTRIBUTES } from './sdk-temporal-port.js';
+import { clientIdentity } from './worker-identity.js';
 
 type Payloads = api.api.common.v1.IPayload[];
 
@@ -42,7 +42,7 @@ export class SdkOperatorPort implements OperatorPort {
   readonly #client: OperatorClient;
   readonly #namespace: string;
   readonly #underWay = new Set<Promise<unknown>>();
-  readonly #identity = `ktb@${hostname()}:${process.pid}`;
+  readonly #identity = clientIdentity();
 
   constructor(config: ResolvedConfig['temporal']) {
     this.#connection = Connection.lazy(connectionOptions(config));

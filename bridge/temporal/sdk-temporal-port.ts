@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { temporal as api } from '@temporalio/proto';
 import { Connection, type WorkflowStartOptions } from '@temporalio/client';
 import {
@@ -30,6 +29,7 @@ import type {
   StartRequest,
   TemporalPort,
 } from './temporal-port.js';
+import { clientIdentity } from './worker-identity.js';
 
 /** The bridge's search attributes, by name. Keywords are bounded like IDs: SQL stores refuse more than 255 bytes. */
 export const SEARCH_ATTRIBUTES = {
@@ -69,6 +69,18 @@ export function connectionOptions(config: ResolvedConfig['temporal']) {
   };
 }
 
+/**
+ * Without retries: who waits and who is told is decided by the circuit and the fault judge.
+ * @throws BridgeError where certificates can't be read
+ */
+export function lazyConnection(config: ResolvedConfig['temporal']): Connection {
+  try {
+    return Connection.lazy({ ...connectionOptions(config), interceptors: [] });
+  } catch (error) {
+    throw refusalWithoutAsking(error, temporalService(config)) ?? error;
+  }
+}
+
 /** The port against a real server. The connection is lazy: it may be made while the server is away. */
 export class SdkTemporalPort implements TemporalPort {
   readonly #connection: Connection;
@@ -80,16 +92,11 @@ export class SdkTemporalPort implements TemporalPort {
   #known: { readonly capabilities: Capabilities; readonly until: number } | undefined;
 
   constructor(config: ResolvedConfig['temporal'], options: SdkTemporalPortOptions = {}) {
-    // No retries here: who waits and who is told is decided by the circuit and the fault judge.
-    try {
-      this.#connection = Connection.lazy({ ...connectionOptions(config), interceptors: [] });
-    } catch (error) {
-      throw refusalWithoutAsking(error, temporalService(config)) ?? error; // certificates that can't be read
-    }
+    this.#connection = lazyConnection(config);
     this.#namespace = config.namespace;
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
     this.#ttlMs = options.capabilitiesTtlMs ?? 60_000;
-    const identity = `ktb@${hostname()}:${process.pid}`;
+    const identity = clientIdentity();
     this.#client = new StartingClient({
       connection: this.#connection,
       namespace: config.namespace,
@@ -113,7 +120,10 @@ export class SdkTemporalPort implements TemporalPort {
     } as unknown as WorkflowStartOptions;
     try {
       const handle = await this.#bounded(() => this.#client.start(request.workflowType, options));
-      return { kind: 'started', runId: handle.firstExecutionRunId };
+      const runId = handle.firstExecutionRunId;
+      return this.#client.metClosed(runId)
+        ? { kind: 'started', runId, closed: true }
+        : { kind: 'started', runId };
     } catch (error) {
       const taken = takenIn(error);
       if (taken) return { kind: 'taken', requestId: taken.requestId, runId: taken.runId };

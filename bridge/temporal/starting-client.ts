@@ -42,13 +42,23 @@ const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024 - 16 * 1024;
 /** The server's default (`limit.userMetadataSummarySize`). A codec may make a line longer than that. */
 const SUMMARY_LIMIT_BYTES = 400;
 
+/** `WORKFLOW_EXECUTION_STATUS_RUNNING` */
+const WORKFLOW_RUNNING = 1;
+
 export class StartingClient extends WorkflowClient {
   #tapped: WorkflowService | undefined;
+  /** Runs that a start has met again after their end, until somebody has asked for it. */
+  readonly #closed = new Set<string>();
   readonly limits: StartingClientLimits = { blobSizeLimitBytes: 2 * 1024 * 1024 };
 
   override get workflowService(): WorkflowService {
-    this.#tapped ??= tap(super.workflowService, this.limits);
+    this.#tapped ??= tap(super.workflowService, this.limits, this.#closed);
     return this.#tapped;
+  }
+
+  /** Whether the start that gave this run has met it closed: the SDK keeps only the run's ID of the answer. Asked once. */
+  metClosed(runId: string): boolean {
+    return this.#closed.delete(runId);
   }
 
   protected override async createStartWorkflowRequest(
@@ -60,12 +70,15 @@ export class StartingClient extends WorkflowClient {
   }
 }
 
-function tap(service: WorkflowService, limits: StartingClientLimits): WorkflowService {
+function tap(service: WorkflowService, limits: StartingClientLimits, closed: Set<string>): WorkflowService {
   const tapped = Object.create(service) as WorkflowService;
   tapped.startWorkflowExecution = (async (request: StartCall) => {
     checkSize(request, limits);
     try {
-      return await service.startWorkflowExecution(request as never);
+      const answer = await service.startWorkflowExecution(request as never);
+      // Older servers leave it unspecified; a new execution runs.
+      if (answer.status > WORKFLOW_RUNNING) closed.add(answer.runId);
+      return answer;
     } catch (error) {
       if (isGrpcServiceError(error) && error.code === grpcStatus.ALREADY_EXISTS) throw takenBy(error);
       throw error;

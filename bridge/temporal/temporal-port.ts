@@ -60,7 +60,8 @@ export interface RecordLabels {
 }
 
 export type StartAnswer =
-  | { readonly kind: 'started'; readonly runId: string }
+  /** `closed`: it is our own earlier start that was met again, and its execution has closed since. */
+  | { readonly kind: 'started'; readonly runId: string; readonly closed?: true }
   /** Another start holds the ID; `requestId` is that start's, where the server says so. */
   | { readonly kind: 'taken'; readonly runId: string | undefined; readonly requestId: string | undefined };
 

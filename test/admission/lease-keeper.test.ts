@@ -5,6 +5,7 @@ import { SlotPool } from '../../bridge/admission/slot-pool.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import type { CapacitySettings, Lease, LeaseRequest } from '../../workflows/capacity/contract.js';
 import { fakeClock, turn } from '../helpers/doubles/clock.js';
+import { LIMIT_DEFAULTS } from '../../workflows/capacity/contract.js';
 
 const NO_SETTINGS: CapacitySettings = { version: 0, limit: null, pauses: {} };
 const PAUSED: CapacitySettings = {
@@ -20,6 +21,7 @@ class Lender {
   /** Numbers that each stream may have altogether. */
   total = 1_000_000;
   settings = NO_SETTINGS;
+  inFlight = 0;
   fault: TemporalFault | undefined;
   silent = false;
 
@@ -37,7 +39,7 @@ class Lender {
       upTo: Object.fromEntries(upTo) as Record<string, number>,
       forMs: 5_000,
       limit: 100,
-      inFlight: 0,
+      inFlight: this.inFlight,
       circuit: 'closed',
       workers: 1,
       bridges: 1,
@@ -75,15 +77,7 @@ function setup() {
     identity: 'host:1',
     name: 's',
     caps: {},
-    limit: {
-      limit: 'aimd',
-      initial: 100,
-      minimum: 10,
-      maximum: 200,
-      slowMs: 1000,
-      fastMs: 100,
-      slotLeaseMs: 60_000,
-    },
+    limit: LIMIT_DEFAULTS,
     backlog: () => ({ count: 0, polled: true }),
     busy: () => state.busy,
     now,
@@ -149,6 +143,27 @@ test.serial('an idle bridge gives everything back once and asks no more', async 
   t.true(length <= 4, `${length} requests`);
   await end();
 });
+
+test.serial(
+  'while slots are out elsewhere an idle bridge looks on, seldom: somebody must tell that nothing waits',
+  async (t) => {
+    using clock = fakeClock();
+    const { port, want, end } = setup();
+    port.inFlight = 3;
+    want(3);
+    await clock.advance(10_000);
+    const { length } = port.requests;
+    await clock.advance(60_000);
+    const more = port.requests.length - length;
+    t.true(more >= 10 && more <= 13, `${more} in a minute`);
+    port.inFlight = 0;
+    await clock.advance(6_000);
+    const then = port.requests.length;
+    await clock.advance(60_000);
+    t.is(port.requests.length, then);
+    await end();
+  },
+);
 
 test.serial('slots that were given back are told, and then it is quiet', async (t) => {
   using clock = fakeClock();

@@ -4,6 +4,7 @@ import { CapacityWatch } from '../../bridge/cli/capacity-watch.js';
 import type { CapacityLook, CapacitySilence } from '../../bridge/operate/capacity.js';
 import { until } from '../helpers/until.js';
 import { written } from '../helpers/written.js';
+import { LIMIT_DEFAULTS } from '../../workflows/capacity/contract.js';
 
 const AT = Date.parse('2026-11-24T06:05:24Z');
 
@@ -12,15 +13,7 @@ function look(fields: Partial<Extract<CapacityLook, { answers: true }>> = {}): C
     answers: true,
     taskQueue: 'orders',
     limit: 90,
-    options: {
-      limit: 'aimd',
-      initial: 100,
-      minimum: 10,
-      maximum: 200,
-      slowMs: 1000,
-      fastMs: 100,
-      slotLeaseMs: 60_000,
-    },
+    options: LIMIT_DEFAULTS,
     inFlight: 42,
     circuit: 'closed',
     responseMs: 120.4,

@@ -324,6 +324,16 @@ test("a record's slot stands in the memo of what it started, and stays in work",
   t.deepEqual(permit.used, ['b.0:7']);
 });
 
+test('a redelivered record whose execution has closed holds no slot', async (t) => {
+  const port = new TemporalDouble();
+  const { delivery } = workflowDelivery(port);
+  await delivery.deliver([deliverable()], new CountedPermit(1, ['a.0:1']), new Notes(), signal);
+  port.end([...port.executions.keys()][0]!, 'completed');
+  const permit = new CountedPermit(1, ['b.0:7']);
+  await delivery.deliver([deliverable()], permit, new Notes(), signal);
+  t.is(permit.why, 'settled');
+});
+
 test('without a slot the memo has none, and the permit comes back as settled', async (t) => {
   const port = new TemporalDouble();
   const permit = new CountedPermit(1);

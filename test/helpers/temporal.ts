@@ -6,12 +6,29 @@ import {
   type WorkflowExecutionInfo,
   type WorkflowHandle,
 } from '@temporalio/client';
+import type { ResolvedConfig } from '../../bridge/config/resolved.js';
 import { until } from './until.js';
 
 export interface TemporalAddress {
   readonly address: string;
   readonly namespace: string;
   readonly tls?: TLSConfig;
+}
+
+/** As a config has it that says no more than address, namespace and task queue. */
+export function plainTemporal(
+  { address, namespace }: Pick<TemporalAddress, 'address' | 'namespace'>,
+  taskQueue = 'unused',
+): ResolvedConfig['temporal'] {
+  return {
+    address,
+    namespace,
+    taskQueue,
+    tls: undefined,
+    apiKey: undefined,
+    metadata: undefined,
+    dataConverter: undefined,
+  };
 }
 
 /** A client with a connection of its own: `await client.connection.close()` ends it. */

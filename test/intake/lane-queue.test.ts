@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { Priority } from '../../bridge/config/types.js';
-import { LaneQueue, PRIORITIES } from '../../bridge/intake/lane-queue.js';
+import { LaneQueue } from '../../bridge/intake/lane-queue.js';
+import { PRIORITIES } from '../../bridge/priority.js';
 
 type Given = readonly [offset: bigint, priority?: Priority, key?: string];
 

@@ -3,6 +3,7 @@ import { SdkCapacityPort } from '../../bridge/temporal/sdk-capacity-port.js';
 import { capacityWorkflowId, type CapacityView } from '../../workflows/capacity/contract.js';
 import { createScene, keyed, type Scene, type SceneOptions, type WorkEvent } from '../faults/scene.js';
 import type { StartedProcess } from '../faults/process.js';
+import { plainTemporal } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
 
 const LIMIT = 6;
@@ -21,16 +22,7 @@ interface Stage extends AsyncDisposable {
 
 async function stage(options: SceneOptions = {}): Promise<Stage> {
   const scene = await createScene({ partitions: 4, config: FIXED, ...options });
-  const { address, namespace } = scene.stack.temporal;
-  const port = new SdkCapacityPort({
-    address,
-    namespace,
-    taskQueue: scene.taskQueue,
-    tls: undefined,
-    apiKey: undefined,
-    metadata: undefined,
-    dataConverter: undefined,
-  });
+  const port = new SdkCapacityPort(plainTemporal(scene.stack.temporal, scene.taskQueue));
   return {
     scene,
     port,
@@ -230,6 +222,7 @@ for (const [what, config] of [
     await using own = await stage({
       workflows: `
 import { proxyActivities } from '@temporalio/workflow';
+import { plainTemporal } from '../helpers/temporal.js';
 const { handle } = proxyActivities({ startToCloseTimeout: '30s' });
 export async function work(event, record) { return handle(event, record); }
 export async function other(event, record) { return handle(event, record); }

@@ -119,7 +119,7 @@ test('with the broker down a shutdown ends by its deadline', async (t) => {
 test('intake pauses while too many tasks wait for a worker, and goes on when they are taken', async (t) => {
   await using scene = await createScene({
     partitions: 4,
-    config: 'maxBacklog: 40, buffer: { records: 100 }, maxPollRecords: 20,',
+    config: "capacity: { limit: 'off' }, maxBacklog: 40, buffer: { records: 100 }, maxPollRecords: 20,",
   });
   const keys = Array.from({ length: 300 }, (_, n) => `k${n}`);
   await scene.produce(keys.map((key, n) => keyed(key, { n }, n % 4)));

@@ -5,7 +5,7 @@ import { SdkCapacityPort } from '../../bridge/temporal/sdk-capacity-port.js';
 import { capacityWorkflowId, type Lease } from '../../workflows/capacity/contract.js';
 import { capacityWorker, type CapacityWorker } from '../helpers/capacity-worker.js';
 import { testStack, unique } from '../helpers/stack.js';
-import { connectTemporal, historyOf, listExecutions } from '../helpers/temporal.js';
+import { connectTemporal, historyOf, listExecutions, plainTemporal } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
 import {
   capacityPortContract,
@@ -24,18 +24,9 @@ const opened: { port: SdkCapacityPort; worker: CapacityWorker | undefined }[] = 
 let client: Awaited<ReturnType<typeof connectTemporal>> | undefined;
 
 async function open(): Promise<Opened> {
-  const { address, namespace } = (await testStack()).temporal;
   client ??= await connectTemporal((await testStack()).temporal);
   const taskQueue = unique('capacity');
-  const port = new SdkCapacityPort({
-    address,
-    namespace,
-    taskQueue,
-    tls: undefined,
-    apiKey: undefined,
-    metadata: undefined,
-    dataConverter: undefined,
-  });
+  const port = new SdkCapacityPort(plainTemporal((await testStack()).temporal, taskQueue));
   const own: (typeof opened)[number] = { port, worker: await capacityWorker(taskQueue) };
   opened.push(own);
   return {

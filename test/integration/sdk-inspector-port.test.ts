@@ -3,19 +3,11 @@ import { ensureNamespace } from '../../bridge/local-stack/temporal-namespace.js'
 import { SdkInspectorPort } from '../../bridge/temporal/sdk-inspector-port.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import { testStack, unique } from '../helpers/stack.js';
-import { connectTemporal } from '../helpers/temporal.js';
+import { connectTemporal, plainTemporal } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
 import { inspectorPortContract } from '../temporal/inspector-port-contract.js';
 
-const settings = async (namespace: string) => ({
-  address: (await testStack()).temporal.address,
-  namespace,
-  taskQueue: 'unused',
-  tls: undefined,
-  apiKey: undefined,
-  metadata: undefined,
-  dataConverter: undefined,
-});
+const settings = async (namespace: string) => plainTemporal({ ...(await testStack()).temporal, namespace });
 
 let opened: Promise<{ port: SdkInspectorPort; namespace: string }> | undefined;
 

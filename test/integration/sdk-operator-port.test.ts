@@ -7,7 +7,7 @@ import { SdkOperatorPort } from '../../bridge/temporal/sdk-operator-port.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import { SCRIPTED, TELL } from '../helpers/scripted/steps.js';
 import { testStack, unique } from '../helpers/stack.js';
-import { connectTemporal } from '../helpers/temporal.js';
+import { connectTemporal, plainTemporal } from '../helpers/temporal.js';
 import {
   activities,
   operatorPortContract,
@@ -15,16 +15,7 @@ import {
 } from '../temporal/operator-port-contract.js';
 
 async function configOf(): Promise<ResolvedConfig['temporal']> {
-  const { address, namespace } = (await testStack()).temporal;
-  return {
-    address,
-    namespace,
-    taskQueue: 'unused',
-    tls: undefined,
-    apiKey: undefined,
-    metadata: undefined,
-    dataConverter: undefined,
-  };
+  return plainTemporal((await testStack()).temporal);
 }
 
 interface Opened extends OperatorUnderTest {

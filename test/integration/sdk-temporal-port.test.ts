@@ -5,7 +5,7 @@ import { parseRequestId } from '../../bridge/temporal/ids.js';
 import { SdkTemporalPort } from '../../bridge/temporal/sdk-temporal-port.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import { testStack, unique } from '../helpers/stack.js';
-import { connectTemporal } from '../helpers/temporal.js';
+import { connectTemporal, plainTemporal } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
 import {
   startRequest,
@@ -14,16 +14,7 @@ import {
 } from '../temporal/temporal-port-contract.js';
 
 async function configOf(): Promise<ResolvedConfig['temporal']> {
-  const { address, namespace } = (await testStack()).temporal;
-  return {
-    address,
-    namespace,
-    taskQueue: 'unused',
-    tls: undefined,
-    apiKey: undefined,
-    metadata: undefined,
-    dataConverter: undefined,
-  };
+  return plainTemporal((await testStack()).temporal);
 }
 
 let opened: Promise<PortUnderTest & { client: Awaited<ReturnType<typeof connectTemporal>> }> | undefined;

@@ -5,21 +5,13 @@ import { workflowDelivery } from '../delivery/delivery-doubles.js';
 import { SCOPE } from '../helpers/doubles/mapped-records.js';
 import { UnreliablePort } from '../helpers/doubles/unreliable-port.js';
 import { testStack, unique } from '../helpers/stack.js';
+import { plainTemporal } from '../helpers/temporal.js';
 
 const opened: SdkTemporalPort[] = [];
 
 async function open(): Promise<DeliveryUnderTest> {
-  const { address, namespace } = (await testStack()).temporal;
   const taskQueue = unique('delivery');
-  const real = new SdkTemporalPort({
-    address,
-    namespace,
-    taskQueue,
-    tls: undefined,
-    apiKey: undefined,
-    metadata: undefined,
-    dataConverter: undefined,
-  });
+  const real = new SdkTemporalPort(plainTemporal((await testStack()).temporal, taskQueue));
   opened.push(real);
   const port = new UnreliablePort(real);
   return {

@@ -7,6 +7,7 @@ import { bridgeInMemory, P0 } from '../helpers/doubles/bridge-in-memory.js';
 import { fakeClock } from '../helpers/doubles/clock.js';
 import { deliverable, filtered, poison, routeOf } from '../helpers/doubles/mapped-records.js';
 import { withRoutes } from '../config/base-config.js';
+import { observed, partitionState } from '../helpers/doubles/observed.js';
 
 const configOf = (...routes: readonly Route[]) =>
   resolveConfig(withRoutes(...routes), { baseDir: '/', env: {} });
@@ -76,40 +77,8 @@ test('a route that is not there is `other`', (t) => {
 
 test('the lag of topics beyond the bound is told as one', async (t) => {
   const metrics = new BridgeMetrics(configOf(ANY));
-  const partitions = Array.from({ length: 300 }, (_, n) => ({
-    topic: `t-${n}`,
-    partition: 0,
-    next: 5n,
-    committed: 2n,
-    committable: 2n,
-    incomplete: 3,
-    waiting: 0,
-    logEnd: 5n,
-    paused: false,
-    stopped: undefined,
-    blockedBy: undefined,
-    blockedSince: undefined,
-    lastProgressAt: 0,
-    highestSeen: 4n,
-    highestSequentialSucceeded: 1n,
-    oldestMs: undefined,
-    epoch: 1,
-  }));
-  const text = await metrics.text(
-    {
-      phase: 'running',
-      phaseSince: 0,
-      reason: undefined,
-      partitions,
-      holds: [],
-      buffered: { records: 0, bytes: 0 },
-      admission: { limit: 1, inFlight: 0, waiting: 0, holds: [], floors: [] },
-      backlog: 0,
-      circuit: 'closed',
-      lastFetchAt: 0,
-    },
-    true,
-  );
+  const partitions = Array.from({ length: 300 }, (_, n) => partitionState({ topic: `t-${n}` }));
+  const text = await metrics.text(observed({ partitions }), true);
   const lags = text.split('\n').filter((line) => line.startsWith('ktb_consumer_lag{'));
   t.is(lags.length, 201);
   t.true(lags.includes('ktb_consumer_lag{consumergroup="orders",topic="other",partition="other"} 300'));

@@ -1,7 +1,6 @@
 /** Each metric through a change of what it measures, on a whole bridge in memory. */
 import test from 'ava';
 import { BridgeMetrics } from '../../bridge/observe/metrics.js';
-import type { Observed } from '../../bridge/observe/observed.js';
 import { resolveConfig } from '../../bridge/config/resolve.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
 import { bridgeInMemory, P0, P1 } from '../helpers/doubles/bridge-in-memory.js';
@@ -9,24 +8,14 @@ import { fakeClock } from '../helpers/doubles/clock.js';
 import { deliverable, routeOf } from '../helpers/doubles/mapped-records.js';
 import { Scrape } from '../helpers/prometheus.js';
 import { BASE, withRoutes } from '../config/base-config.js';
+import { observed } from '../helpers/doubles/observed.js';
 
 const keyed = (key: string, type = 'placed') => ({
   'idempotency-key': Buffer.from(key),
   'event-type': Buffer.from(type),
 });
 /** A bridge without a partition. */
-const NOTHING: Observed = {
-  phase: 'running',
-  phaseSince: 0,
-  reason: undefined,
-  partitions: [],
-  holds: [],
-  buffered: { records: 0, bytes: 0 },
-  admission: { limit: 1, inFlight: 0, waiting: 0, holds: [], floors: [] },
-  backlog: 0,
-  circuit: 'closed',
-  lastFetchAt: 0,
-};
+const NOTHING = observed();
 
 const ROUTES = [
   { id: 'placed', topic: 'orders', eventType: 'placed', workflow: 'fulfil' },

@@ -2,6 +2,8 @@ import test from 'ava';
 import { StallWatch } from '../../bridge/observe/stall-watch.js';
 import { bridgeInMemory, P0 } from '../helpers/doubles/bridge-in-memory.js';
 import { fakeClock } from '../helpers/doubles/clock.js';
+import type { PartitionState } from '../../bridge/intake/intake.js';
+import { observed, partitionState } from '../helpers/doubles/observed.js';
 
 const MINUTE = 60_000;
 
@@ -38,42 +40,18 @@ test.serial('an idle partition, and one that moves, are not', async (t) => {
 });
 
 test('one that moves again and stalls again is told again; one that is stopped, or that an operator has paused, never', (t) => {
-  const state = {
-    topic: 'orders',
-    partition: 0,
-    next: 5n,
-    committed: 2n,
-    committable: 2n,
-    incomplete: 3,
-    waiting: 0,
-    logEnd: 5n,
-    paused: false,
-    stopped: undefined as string | undefined,
-    blockedBy: undefined as string | undefined,
-    blockedSince: undefined,
-    lastProgressAt: 0,
-    highestSeen: 4n,
-    highestSequentialSucceeded: 1n,
-    oldestMs: undefined,
-    epoch: 1,
-  };
+  const state: { -readonly [K in keyof PartitionState]: PartitionState[K] } = partitionState();
   const told: string[] = [];
   const gates = ['backlog'];
   const pause = 'ann has paused route `placed`';
   const scope = { topic: 'orders', routeId: 'placed' };
   const watch = new StallWatch({
-    observe: () => ({
-      phase: 'running',
-      phaseSince: 0,
-      reason: undefined,
-      partitions: [state],
-      holds: [{ scope, reason: 'operator', message: pause, since: 0 }],
-      buffered: { records: 0, bytes: 0 },
-      admission: { limit: 1, inFlight: 0, waiting: 0, holds: gates, floors: [] },
-      backlog: 0,
-      circuit: 'closed',
-      lastFetchAt: 0,
-    }),
+    observe: () =>
+      observed({
+        partitions: [state],
+        holds: [{ scope, reason: 'operator', message: pause, since: 0 }],
+        admission: { limit: 1, inFlight: 0, waiting: 0, holds: gates, floors: [] },
+      }),
     onStalled: (_partitions, message) => told.push(message),
     stalledMs: 100,
   });

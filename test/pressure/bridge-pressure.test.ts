@@ -3,21 +3,14 @@ import { QueueAdmission, type Permit } from '../../bridge/admission/admission.js
 import type { Priority } from '../../bridge/config/types.js';
 import { BridgePressure, PRESSURE } from '../../bridge/pressure/bridge-pressure.js';
 import { fakeClock, turn } from '../helpers/doubles/clock.js';
+import { DEFAULTS } from '../../bridge/config/defaults.js';
 
 function setup(low: 'start' | 'wait') {
   const now = { memory: 0.1, workers: [] as string[] };
   const said: string[] = [];
   const admission = new QueueAdmission(2, undefined, (reason) => pressure.deferred(reason));
   const pressure: BridgePressure = new BridgePressure({
-    pressure: {
-      freeSlots: 2,
-      responseMs: 5000,
-      memory: 0.8,
-      cpu: 0.9,
-      eventLoopMs: 200,
-      minimumPollRecords: 10,
-      low,
-    },
+    pressure: { ...DEFAULTS.pressure, low },
     maxPollRecords: 100,
     admission,
     workers: () => now.workers,

@@ -1,19 +1,12 @@
 import test from 'ava';
 import { WorkerPressure } from '../../bridge/pressure/worker-pressure.js';
 import { fakeClock } from '../helpers/doubles/clock.js';
+import { DEFAULTS } from '../../bridge/config/defaults.js';
 
 function setup() {
   const now = { free: 10, total: 10, count: 0, sumMs: 0, memory: 0 };
   const pressure = new WorkerPressure({
-    pressure: {
-      freeSlots: 2,
-      responseMs: 5000,
-      memory: 0.8,
-      cpu: 0.9,
-      eventLoopMs: 200,
-      minimumPollRecords: 10,
-      low: 'start',
-    },
+    pressure: DEFAULTS.pressure,
     slots: () => ({ total: now.total, free: now.free }),
     responses: () => ({ count: now.count, sumMs: now.sumMs }),
     machine: { usage: { look: () => ({ memory: now.memory, cpu: 0 }) }, eventLoopMs: () => 0 },

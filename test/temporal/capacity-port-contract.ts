@@ -1,9 +1,10 @@
 import type { TestFn } from 'ava';
 import type { CapacityPort } from '../../bridge/temporal/capacity-port.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
-import type { LeaseRequest, LimitOptions, WorkerReport } from '../../workflows/capacity/contract.js';
+import type { LeaseRequest, WorkerReport } from '../../workflows/capacity/contract.js';
 import { unique } from '../helpers/stack.js';
 import { until } from '../helpers/until.js';
+import { LIMIT_DEFAULTS } from '../../workflows/capacity/contract.js';
 
 /** A task queue of its own. */
 export interface CapacityUnderTest {
@@ -14,16 +15,6 @@ export interface CapacityUnderTest {
   stopWorker(): Promise<void>;
 }
 
-const LIMIT: LimitOptions = {
-  limit: 'aimd',
-  initial: 100,
-  minimum: 10,
-  maximum: 200,
-  slowMs: 1_000,
-  fastMs: 100,
-  slotLeaseMs: 60_000,
-};
-
 /** What one bridge asks for. */
 export function leaseRequest(fields: Partial<LeaseRequest> = {}): LeaseRequest {
   return {
@@ -33,7 +24,7 @@ export function leaseRequest(fields: Partial<LeaseRequest> = {}): LeaseRequest {
     sequence: 1,
     streams: [{ id: 'bridge01.0', classes: [], next: 0, upTo: 0, demand: 5, high: 0, returned: '' }],
     caps: {},
-    options: LIMIT,
+    options: LIMIT_DEFAULTS,
     backlog: { count: 0, polled: true },
     settings: null,
     ...fields,

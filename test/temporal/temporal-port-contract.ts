@@ -58,14 +58,14 @@ export function temporalPortContract(test: TestFn, open: () => Promise<PortUnder
     t.is((await port.describe(request.workflowId))?.runId, answer.runId);
   });
 
-  test('the same request ID meets its own run again, also after it has closed', async (t) => {
+  test('the same request ID meets its own run again, also after it has closed, and then says so', async (t) => {
     const { port, terminate } = await open();
     const request = startRequest();
     const first = await port.start(request);
     t.deepEqual(await port.start(request), first);
     await terminate(request.workflowId);
     t.is((await port.describe(request.workflowId))?.status, 'terminated');
-    t.deepEqual(await port.start(request), first);
+    t.deepEqual(await port.start(request), { ...first, closed: true });
   });
 
   test('two starts at once with one request ID begin one run', async (t) => {

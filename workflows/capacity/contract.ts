@@ -98,6 +98,17 @@ export interface LimitOptions {
   readonly slotLeaseMs: number;
 }
 
+/** What holds before any bridge has told its own; a config's defaults. */
+export const LIMIT_DEFAULTS: LimitOptions = {
+  limit: 'aimd',
+  initial: 100,
+  minimum: 10,
+  maximum: 200,
+  slowMs: 1_000,
+  fastMs: 100,
+  slotLeaseMs: 60_000,
+};
+
 /** Numbers that a bridge holds for one combination of capped classes. Numbers begin at 0, and are used in order. */
 export interface StreamState {
   /** `<bridge>.<index>` */

@@ -1,21 +1,10 @@
 import { CLOSED, disturbed, turned, type CircuitState } from './circuit.js';
-import type { CapacityView, CircuitName, LimitOptions } from './contract.js';
+import { LIMIT_DEFAULTS, type CapacityView, type CircuitName, type LimitOptions } from './contract.js';
 import { fallen, limitOf, moved, observed, UNMOVED, type LimitSituation, type LimitState } from './limit.js';
 
 /** Workers are gone when they have been gone for so long: a clock that jumps makes all of them silent for a moment. */
 const GONE_MS = 5_000;
 const CHANGES = 20;
-
-/** Before any bridge has told its own. */
-const OPTIONS: LimitOptions = {
-  limit: 'aimd',
-  initial: 100,
-  minimum: 10,
-  maximum: 200,
-  slowMs: 1_000,
-  fastMs: 100,
-  slotLeaseMs: 60_000,
-};
 
 export interface GovernorCarry {
   readonly options: LimitOptions;
@@ -26,7 +15,7 @@ export interface GovernorCarry {
 }
 
 export const UNGOVERNED: GovernorCarry = {
-  options: OPTIONS,
+  options: LIMIT_DEFAULTS,
   limit: UNMOVED,
   circuit: CLOSED,
   goneSince: null,

@@ -10,7 +10,7 @@ export interface FloodOptions {
   readonly lowPerSecond: number;
   /** Activity slots of the one worker: with handlers of 50 ms each takes at most 20 a second. */
   readonly slots: number;
-  /** How long. One record of high priority a second comes on a partition of its own, and every twentieth of the flood is one. */
+  /** How long at least. One record of high priority a second comes on a partition of its own, and every twentieth of the flood is one. */
   readonly seconds: number;
   readonly timeoutMs: number;
 }
@@ -33,6 +33,8 @@ const EVERY_MS = 200;
 /** Of the flood: one of so many is of high priority, when what the bridge holds is low. */
 const EVERY_SO_MANY = 20;
 const FIRST = 500;
+/** So many of these are to be handled while it lasts, however slow the machine is. */
+const ENOUGH = 10;
 
 const ROUTES = `[{ id: 'work', topic: TOPIC, activity: 'handle', priority: 'low' }]`;
 
@@ -55,7 +57,8 @@ export async function flood(options: FloodOptions): Promise<FloodReport> {
   const begun = performance.now();
   let [sent, own] = [0, 0];
   const elapsed = () => (performance.now() - begun) / 1000;
-  while (elapsed() < seconds) {
+  const amid = () => scene.handled().calls.filter(({ key }) => key.startsWith('mixed')).length;
+  while (elapsed() < seconds || amid() < ENOUGH) {
     await delay(EVERY_MS, AbortSignal.timeout(timeoutMs));
     const batch: Parameters<Scene['produce']>[0][number][] = [];
     for (; sent < elapsed() * lowPerSecond; sent++) {

@@ -29,7 +29,10 @@ const MB = 1024 * 1024;
 /** A backlog and no worker: what the bridge holds is bounded, whatever the backlog. RSS as /proc says. */
 export async function memoryUnderBacklog(options: MemoryOptions): Promise<MemoryReport> {
   const { records, valueBytes, partitions, watchMs = 20_000 } = options;
-  const config = options.maxBacklog === undefined ? {} : { config: `maxBacklog: ${options.maxBacklog},` };
+  const config =
+    options.maxBacklog === undefined
+      ? {}
+      : { config: `capacity: { limit: 'off' }, maxBacklog: ${options.maxBacklog},` };
   await using scene = await createScene({
     partitions,
     ...config,

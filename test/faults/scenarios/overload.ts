@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { delay } from '../../../bridge/timing.js';
 import type { TestStack } from '../../helpers/stack.js';
 import { until } from '../../helpers/until.js';
+import { ConstantLoad } from '../constant-load.js';
 import { countOver, inWorkOver, type Interval, type Point } from '../in-work.js';
 import type { StartedProcess } from '../process.js';
-import { createScene, type Scene } from '../scene.js';
+import { createScene } from '../scene.js';
 import { verdict } from '../verdict.js';
 
 export interface OverloadOptions {
@@ -51,7 +52,6 @@ export interface OverloadReport {
 const PARTITIONS = 8;
 const FAST_MS = 20;
 const SLOW_MS = 2_000;
-const EVERY_MS = 250;
 /** Where the limit begins, and comes back to. */
 const INITIAL = 100;
 
@@ -92,7 +92,20 @@ export async function overload(options: OverloadOptions): Promise<OverloadReport
   ]);
   const begun = Date.now();
   const since = (at: number) => (at - begun) / 1000;
-  await using load = new MixedLoad(scene, perSecond);
+  const event = () => ({});
+  await using ordinary = new ConstantLoad(scene, {
+    perSecond,
+    event,
+    partition: (n) => n % (PARTITIONS - 1),
+  });
+  // On a partition of its own.
+  await using high = new ConstantLoad(scene, {
+    perSecond: 1,
+    prefix: 'high',
+    event,
+    partition: () => PARTITIONS - 1,
+    headers: { priority: 'high' },
+  });
   await delay(options.fastSeconds * 1000, AbortSignal.timeout(timeoutMs));
   const slowAt = Date.now();
   pace(SLOW_MS);
@@ -107,7 +120,8 @@ export async function overload(options: OverloadOptions): Promise<OverloadReport
     everyMs: 500,
   });
   log(`the limit is back after ${since(back!.at).toFixed(0)} s`);
-  const sent = await load.stop();
+  const [ofHigh, others] = await Promise.all([high.stop(), ordinary.stop()]);
+  const sent = [...ofHigh, ...others];
   await scene.committedToEnd(timeoutMs);
   const executions = await until(() => scene.executions(), {
     what: `all ${sent.length} executions to have ended`,
@@ -127,10 +141,7 @@ export async function overload(options: OverloadOptions): Promise<OverloadReport
   const work = executions.map(({ startTime, closeTime }): Interval => [+startTime, +closeTime!]);
   const limits = samples.map(({ at, limit: value }): Point => [at, value]);
   const begins = new Map(calls.map((call) => [call.key, call.begunAt] as const).reverse());
-  const waits = sent
-    .filter(({ high }) => high)
-    .map(({ key, at }) => (begins.get(key) ?? Infinity) - at)
-    .sort((a, b) => a - b);
+  const waits = ofHigh.map(({ key, at }) => (begins.get(key) ?? Infinity) - at).sort((a, b) => a - b);
   const overTime = (points: readonly Point[]) => points.map(([at, value]): Point => [since(at), value]);
   const end = Date.now();
   return {
@@ -163,56 +174,6 @@ export async function overload(options: OverloadOptions): Promise<OverloadReport
     lost: judged.missing.length,
     twice: judged.twice.length + judged.repeatedCalls,
   };
-}
-
-interface Sent {
-  readonly key: string;
-  readonly at: number;
-  readonly high: boolean;
-}
-
-/** A constant load over all partitions but the last, which has the records of high priority: one a second. */
-class MixedLoad implements AsyncDisposable {
-  readonly #sent: Sent[] = [];
-  readonly #stop = new AbortController();
-  readonly #running: Promise<void>;
-
-  constructor(scene: Scene, perSecond: number) {
-    this.#running = this.#run(scene, perSecond);
-    this.#running.catch(() => undefined);
-  }
-
-  async stop(): Promise<readonly Sent[]> {
-    this.#stop.abort();
-    await this.#running;
-    return this.#sent;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop().catch(() => undefined);
-  }
-
-  async #run(scene: Scene, perSecond: number): Promise<void> {
-    const begun = performance.now();
-    let [ordinary, high] = [0, 0];
-    while (!this.#stop.signal.aborted) {
-      await delay(EVERY_MS, this.#stop.signal);
-      const seconds = (performance.now() - begun) / 1000;
-      const at = Date.now();
-      const batch: Sent[] = [];
-      for (; ordinary < seconds * perSecond; ordinary++) batch.push({ key: `k${ordinary}`, at, high: false });
-      for (; high < seconds; high++) batch.push({ key: `high${high}`, at, high: true });
-      await scene.produce(
-        batch.map((one, index) => ({
-          partition: one.high ? PARTITIONS - 1 : (ordinary + index) % (PARTITIONS - 1),
-          key: one.key,
-          value: '{}',
-          headers: { 'idempotency-key': one.key, ...(one.high ? { priority: 'high' } : {}) },
-        })),
-      );
-      this.#sent.push(...batch);
-    }
-  }
 }
 
 interface Sample {

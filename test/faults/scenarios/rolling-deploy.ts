@@ -5,7 +5,7 @@ import { ConstantLoad } from '../constant-load.js';
 import { valueHash } from '../handlers-record.js';
 import { LagWatch } from '../lag-watch.js';
 import type { ProcessExit, StartedProcess } from '../process.js';
-import { createScene } from '../scene.js';
+import { createScene, type WorkEvent } from '../scene.js';
 import { verdict, type Verdict } from '../verdict.js';
 
 export interface RollingDeployOptions {
@@ -74,7 +74,11 @@ export async function rollingDeploy(options: RollingDeployOptions): Promise<Roll
     process: start[kind](),
   }));
   await Promise.all(fleet.map(({ kind, process }) => process.waitForOutput(READY[kind], timeoutMs)));
-  await using load = new ConstantLoad(scene, perSecond, partitions);
+  await using load = new ConstantLoad(scene, {
+    perSecond,
+    event: (n): WorkEvent => ({ n, sleepMs: 50 }),
+    partition: (n) => n % partitions,
+  });
   await using lag = new LagWatch(scene);
   await until(() => scene.handled().calls.length, {
     what: 'the load to be handled',

@@ -54,7 +54,10 @@ class MemoryTemporal implements TemporalPort {
       throw new TemporalFault('rejected', 'WorkflowId length exceeds limit');
     const holder = this.executions.get(request.workflowId);
     if (holder) {
-      if (holder.requestId === request.requestId) return { kind: 'started', runId: holder.runId };
+      if (holder.requestId === request.requestId) {
+        const { runId, status } = holder;
+        return status === 'running' ? { kind: 'started', runId } : { kind: 'started', runId, closed: true };
+      }
       return { kind: 'taken', runId: holder.runId, requestId: holder.requestId };
     }
     const runId = randomUUID();
