@@ -270,7 +270,7 @@ export class KafkaSender implements Sender {
     return this.#producerId;
   }
 
-  /** What is handed over in the same turn goes together. */
+  /** What is handed over in the same turn goes together; a tick is behind all of it. */
   #enqueue(broker: ClusterBroker, part: Part): void {
     const waiting = this.#parts.get(broker);
     if (waiting) {
@@ -278,7 +278,7 @@ export class KafkaSender implements Sender {
       return;
     }
     this.#parts.set(broker, [part]);
-    setImmediate(() => {
+    process.nextTick(() => {
       const parts = this.#parts.get(broker)!;
       this.#parts.delete(broker);
       void this.#request(broker, parts);

@@ -21,6 +21,11 @@ export class Tracer {
     this.#api = api;
   }
 
+  /** Whether there is nobody whose trace it could be: then each record has one of its own. */
+  get absent(): boolean {
+    return this.#api === undefined;
+  }
+
   current(): Trace {
     const carrier: Record<string, string> = {};
     try {
