@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { traceIdOf, type Tracer } from './trace.js';
+import { newTrace, traceIdOf, type Trace } from './trace.js';
 
 export type HeaderValue = string | Buffer | Uint8Array | number | boolean | bigint | Date | null | undefined;
 
@@ -36,17 +36,17 @@ export function givenHeaders(given: MessageHeaders | undefined, eventType: strin
 export function headersOf(
   given: MessageHeaders | undefined,
   facts: { readonly timestampMs: number; readonly eventType: string | undefined },
-  tracer: Tracer,
+  active: Trace | undefined,
 ): readonly Header[] {
   const headers = givenHeaders(given, facts.eventType);
   if (!has(headers, given, 'idempotency-key')) add(headers, 'idempotency-key', randomUUID());
   if (!has(headers, given, 'traceparent')) {
-    const { traceparent, traceId } = tracer.current();
+    const { traceparent, traceId } = active ?? newTrace();
     add(headers, 'traceparent', traceparent);
     if (!has(headers, given, 'trace-id')) add(headers, 'trace-id', traceId);
   } else if (!has(headers, given, 'trace-id')) {
     const parent = headers.findLast(([name]) => name === 'traceparent')![1]!.toString('latin1');
-    add(headers, 'trace-id', traceIdOf(parent) ?? tracer.current().traceId);
+    add(headers, 'trace-id', traceIdOf(parent) ?? (active ?? newTrace()).traceId);
   }
   if (!has(headers, given, 'timestamp')) add(headers, 'timestamp', String(facts.timestampMs));
   return headers;

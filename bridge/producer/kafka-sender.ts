@@ -117,6 +117,8 @@ export class KafkaSender implements Sender {
 
   async send(batch: PartitionBatch): Promise<PartitionResult> {
     const cluster = this.#cluster;
+    const known = this.#readyNow(batch);
+    if (known) return new Promise((resolve) => this.#enqueue(known, { batch, resolve }));
     let ready: ClusterBroker | PartitionResult;
     try {
       ready = await this.#inTime(this.#ready(batch));
@@ -155,6 +157,16 @@ export class KafkaSender implements Sender {
     await within<unknown>(Promise.allSettled(this.#asking), CLOSE_MS, () => undefined);
     // It waits for what is under way, which a broker that hangs never answers.
     await within<void>(this.#cluster.disconnect(), CLOSE_MS, () => undefined).catch(() => undefined);
+  }
+
+  /** The leader, where nothing is to be asked and nothing to be connected: nearly always, and then without waiting. */
+  #readyNow({ topic, partition }: PartitionBatch): ClusterBroker | undefined {
+    const { targetTopics, brokerPool } = this.#cluster;
+    if (this.#closed || !targetTopics.has(topic) || !this.#sessions.has(textOf(topic, partition)))
+      return undefined;
+    const leader = this.#knownLeader(topic, partition);
+    const broker = leader === undefined ? undefined : brokerPool.brokers[leader];
+    return broker?.isConnected() ? broker : undefined;
   }
 
   /** All that comes before a request leaves. @returns the leader, connected, or why there is none */
@@ -199,6 +211,10 @@ export class KafkaSender implements Sender {
 
   async #leaderOf(topic: string, partition: number): Promise<number | undefined> {
     await this.#refresh([topic], false);
+    return this.#knownLeader(topic, partition);
+  }
+
+  #knownLeader(topic: string, partition: number): number | undefined {
     const found = this.#metadataOf(topic)?.partitionMetadata.find(
       ({ partitionId }) => partitionId === partition,
     );
@@ -304,7 +320,8 @@ export class KafkaSender implements Sender {
     const cluster = this.#cluster;
     let answers: readonly ProduceAnswer[];
     try {
-      const connection = await this.#inTime(broker.connectionPool.getConnection());
+      let [connection] = broker.connectionPool.pool;
+      if (!connection?.isConnected()) connection = await this.#inTime(broker.connectionPool.getConnection());
       answers = decodeProduce(await this.#inTime(sendProduce(connection, body)));
     } catch (error) {
       this.#mend(cluster, error);

@@ -302,10 +302,11 @@ export class Producer implements AsyncDisposable {
       partition,
       timestamp: timestampMs = now,
     } = message;
-    const fresh = this.#tracer.absent && givesNoneOfOurs(headers);
+    const trace = this.#tracer.active();
+    const fresh = trace === undefined && givesNoneOfOurs(headers);
     const own = fresh
       ? givenHeaders(headers, eventType)
-      : headersOf(headers, { timestampMs, eventType }, this.#tracer);
+      : headersOf(headers, { timestampMs, eventType }, trace);
     const body = encodeBody({
       key: key ?? null,
       value,

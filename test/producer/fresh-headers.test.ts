@@ -1,7 +1,6 @@
 import test from 'ava';
 import { headersOf } from '../../bridge/producer/headers.js';
 import { decodeBody, encodeBody } from '../../bridge/producer/record-body.js';
-import { Tracer } from '../../bridge/producer/trace.js';
 
 const fresh = (freshAtMs = 1_700_000_000_000): Record<string, string> => {
   const own = [['own', Buffer.from('x')]] as const;
@@ -19,7 +18,7 @@ test('headers written as bytes are those that a record gets one by one', (t) => 
   const { key, value, own, ...ours } = fresh();
   t.deepEqual([key, value, own], ['k', 'wärt', 'x']);
   const facts = { timestampMs: 1_700_000_000_000, eventType: undefined };
-  const others = headersOf({}, facts, new Tracer(undefined));
+  const others = headersOf({}, facts, undefined);
   t.deepEqual(
     Object.keys(ours),
     others.map(([name]) => name),
