@@ -115,6 +115,7 @@ export class Fates {
     record.ending = undefined;
     record.finished = true;
     if (reason) this.#options.observer.dropped(topic, reason);
+    else if (code === 'KTB_CIRCUIT_OPEN') this.#options.observer.refused(topic);
     ending?.failed(new SendError(code, `The record was not sent: ${why}`, { topic, reason }));
   }
 

@@ -10,9 +10,10 @@ import { givenHeaders, givesNoneOfOurs, headersOf, type Header, type MessageHead
 import { KafkaCircuit } from './kafka-circuit.js';
 import { KafkaSender, type KafkaSenderOptions } from './kafka-sender.js';
 import { bytesOf, checkMessage } from './message.js';
-import { NO_OBSERVER, type ProducerObserver } from './observer.js';
+import { observersOf, type ProducerObserver } from './observer.js';
 import type { Ending, Outgoing, SentRecord } from './outgoing.js';
 import { Partitioner } from './partitioner.js';
+import { producerMetrics } from './producer-metrics.js';
 import type { CreateProducerOptions, ProducerMessage } from './producer-options.js';
 import { encodeBody } from './record-body.js';
 import type { ResolvedProducerConfig } from './resolve-config.js';
@@ -64,6 +65,7 @@ export class Producer implements AsyncDisposable {
   readonly #parts: ProducerParts;
   readonly #logger: Logger;
   readonly #observer: ProducerObserver;
+  readonly #unwatch: (() => void) | undefined;
   readonly #circuit: KafkaCircuit;
   readonly #encoders = new Map<unknown, Encoder>();
   readonly #turns: Turns;
@@ -85,7 +87,9 @@ export class Producer implements AsyncDisposable {
     this.#options = options;
     this.#parts = parts;
     this.#logger = parts.logger ?? createLogger({ level: config.logLevel, name: 'producer' });
-    this.#observer = options.observer ?? NO_OBSERVER;
+    const metrics = options.metrics && producerMetrics(options.metrics);
+    this.#observer = observersOf([options.observer, metrics?.observer].filter((one) => one !== undefined));
+    this.#unwatch = metrics?.watch(() => this.status);
     this.#circuit = new KafkaCircuit(config.producer.circuit);
     this.#turns = new Turns(config.producer.buffer.records);
     // Encoders that can't be are said at once, not at the first event.
@@ -351,6 +355,14 @@ export class Producer implements AsyncDisposable {
   }
 
   async #close(timeoutMs: number): Promise<void> {
+    try {
+      await this.#end(timeoutMs);
+    } finally {
+      this.#unwatch?.();
+    }
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
     if (!this.#starting) return;
     await this.#starting.catch(() => undefined);
     await within<void>(this.flush(), timeoutMs, () => undefined);
