@@ -300,8 +300,9 @@ export class Dispatcher {
       if (this.#options.spill) this.#fates.spill(lane, why, expired);
       else for (const record of lane.removeWhere(expired)) this.#fates.notDelivered(record, why);
     }
-    const first = flight?.records[0] ?? lane.queue[0];
+    const first = flight?.records[0];
     if (first?.ending && first.deadlineMs > now) this.#wakeAt(first.deadlineMs);
+    if (lane.dueMs > now) this.#wakeAt(lane.dueMs);
   }
 
   #giveUpWaiting(record: Outgoing): void {
