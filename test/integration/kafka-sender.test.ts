@@ -4,7 +4,7 @@ import { producerOf } from '../../bridge/config/resolve-producer.js';
 import { KafkaSender } from '../../bridge/producer/kafka-sender.js';
 import { kafkaExchange } from '../faults/wire.js';
 import { createTopic, readAll } from '../helpers/kafka.js';
-import { startProxiedBroker, type ProxiedBroker } from '../helpers/proxied-broker.js';
+import { proxiedBroker, type ProxiedBroker } from '../helpers/proxied-broker.js';
 import { SILENT_LOGGER } from '../producer/dispatcher-harness.js';
 import { senderContract, type SenderUnderTest } from '../producer/sender-contract.js';
 
@@ -23,7 +23,7 @@ function senderTo(address: string): KafkaSender {
 let started: Promise<ProxiedBroker> | undefined;
 
 async function open(t: { teardown(fn: () => Promise<void>): void }): Promise<SenderUnderTest> {
-  const { brokers, proxy } = await (started ??= startProxiedBroker());
+  const { brokers, proxy } = await (started ??= proxiedBroker());
   const sender = senderTo(proxy.address);
   t.teardown(() => sender.close());
   return {
@@ -39,7 +39,7 @@ async function open(t: { teardown(fn: () => Promise<void>): void }): Promise<Sen
 }
 
 test.after.always(async () => {
-  await (await started)?.end();
+  await (await started)?.[Symbol.asyncDispose]();
 });
 
 // One after another: the answer that is lost must be the one of the test that loses it.
