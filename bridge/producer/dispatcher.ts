@@ -219,7 +219,7 @@ export class Dispatcher {
 
   /**
    * Behind all that follows from what happens now: callers that were answered send their next ones, which go together.
-   * A tick, as a turn of the event loop would be a tenth of what a caller waits who sends one after another.
+   * A tick: who sends one after another would wait for a turn of the event loop each time.
    */
   #pumpSoon(): void {
     if (this.#pumping || this.#ended) return;
