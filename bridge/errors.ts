@@ -9,7 +9,17 @@
  * `KTB_WORKER`: the worker can't be built: an unknown workflow or activity, a bundle that fails.
  * `KTB_LOCAL_STACK`: a piece of the local stack can't be had; the message lists the ways to get it.
  * `KTB_HTTP`: probes and metrics can't be served where they should be.
- * `KTB_RECORD`: a record can't be decoded, routed or taken.
+ * `KTB_RECORD`: a record can't be decoded, routed, taken or encoded.
+ *
+ * Of the producer, see `SendError`:
+ * `KTB_BACK_PRESSURE`: the buffer is full, and this record was dropped or refused; the error's `reason` says which.
+ * `KTB_CIRCUIT_OPEN`: Kafka is away; the record was not taken.
+ * `KTB_DEAD_LETTERED`: it can't be sent, and stands in its topic's dead letter topic.
+ * `KTB_SPILLED`: Kafka is away; it stands in the spill file, and is sent from there.
+ * `KTB_DELIVERY_UNKNOWN`: the time is over, and it may or may not be in Kafka.
+ * `KTB_NOT_DELIVERED`: it is not in Kafka, and will not be.
+ * `KTB_CLOSED`: the producer is closed.
+ * `KTB_SPILL`: the spill file can't be used: somebody else's, or the disk refuses it.
  */
 export type BridgeErrorCode =
   | 'KTB_CONFIG'
@@ -20,7 +30,15 @@ export type BridgeErrorCode =
   | 'KTB_WORKER'
   | 'KTB_LOCAL_STACK'
   | 'KTB_HTTP'
-  | 'KTB_RECORD';
+  | 'KTB_RECORD'
+  | 'KTB_BACK_PRESSURE'
+  | 'KTB_CIRCUIT_OPEN'
+  | 'KTB_DEAD_LETTERED'
+  | 'KTB_SPILLED'
+  | 'KTB_DELIVERY_UNKNOWN'
+  | 'KTB_NOT_DELIVERED'
+  | 'KTB_CLOSED'
+  | 'KTB_SPILL';
 
 export interface BridgeErrorOptions {
   readonly cause?: unknown;

@@ -11,6 +11,9 @@ import { BridgeClient, type BridgeClientOptions } from './operate/bridge-client.
 import { examine, type DoctorOptions } from './operate/doctor.js';
 import type { Finding } from './operate/doctor/finding.js';
 import { registerSearchAttributes, type SetupResult } from './operate/setup.js';
+import type { CreateProducerOptions, ProducerConfig } from './producer/producer-options.js';
+import { Producer } from './producer/producer.js';
+import { resolveProducerConfig } from './producer/resolve-config.js';
 import { BridgeWorker, type BridgeWorkerOptions } from './worker.js';
 
 /**
@@ -94,6 +97,27 @@ export async function doctor(
   return examine(asResolved(config), options);
 }
 
+/**
+ * A producer that loses and doubles nothing that it says is sent: acknowledged by all replicas, in order by partition,
+ * each promise ends in exactly one way. Of a bridge's configuration it takes `kafka` and `producer`; those two alone
+ * will do. Where there is a spill file, it begins at once to send what stands in it.
+ *
+ * @example
+ * ```ts
+ * await using producer = createProducer({ kafka: { brokers: ['localhost:9092'] } });
+ * const { partition, offset } = await producer.sendEvent('orders', 'A-17', { total: 5 }, { 'event-type': 'order.placed' });
+ * ```
+ * @throws BridgeError `KTB_CONFIG`
+ */
+export function createProducer(
+  config: ProducerConfig | BridgeConfig<any, any> | ResolvedConfig,
+  options?: CreateProducerOptions,
+): Producer {
+  const producer = new Producer(resolveProducerConfig(config), options);
+  producer.startIfSpilled();
+  return producer;
+}
+
 export { defineConfig } from './config/define-config.js';
 export { loadConfig, type LoadOptions } from './config/load.js';
 export { resolveConfig, type ResolveOptions } from './config/resolve.js';
@@ -103,16 +127,21 @@ export type {
   BridgeConfig,
   BufferOptions,
   CircuitOptions,
+  Compression,
   DecodeContext,
   DecodeFunction,
   DecoderOption,
   KafkaOptions,
   Priority,
+  ProducerBufferOptions,
+  ProducerCircuitOptions,
+  ProducerOptions,
   QuarantineLimit,
   RetryOptions,
   Route,
   SchemaRegistryDecoder,
   SignalRoute,
+  SpillOptions,
   StartOptions,
   TemporalOptions,
   UpdateRoute,
@@ -125,6 +154,27 @@ export type { Bridge, BridgeOptions, BridgeStatus } from './bridge.js';
 export type { CheckStatus, HealthCheck, HealthReport } from './observe/health.js';
 export type { BridgePhase } from './observe/phase.js';
 export type { BridgeWorker, BridgeWorkerOptions } from './worker.js';
+export type { CloseOptions, Producer, ProducerStatus } from './producer/producer.js';
+export type {
+  CreateProducerOptions,
+  EncodeFunction,
+  EncoderOption,
+  ProducerConfig,
+  ProducerMessage,
+  SchemaRegistryEncoder,
+} from './producer/producer-options.js';
+export type { EncodeContext } from './producer/encoders/encoder.js';
+export type { HeaderValue, MessageHeaders } from './producer/headers.js';
+export type { ProducerObserver } from './producer/observer.js';
+export { producerMetrics, type ProducerMetrics } from './producer/producer-metrics.js';
+export type { SentRecord } from './producer/outgoing.js';
+export type { SendAllOptions, SendAllReport } from './producer/send-all.js';
+export {
+  SendError,
+  type DeadLetterPlace,
+  type DropReason,
+  type SendErrorCode,
+} from './producer/send-error.js';
 export type { BridgeClient, BridgeClientOptions, ReplaySelector } from './operate/bridge-client.js';
 export type { CapacityLook, CapacitySilence, Decision, QueueLook } from './operate/capacity.js';
 export type {

@@ -6,6 +6,7 @@ import { deepFreeze } from './freeze.js';
 import { shown } from './problems.js';
 import type { ResolvedConfig } from './resolved.js';
 import { flowOf } from './resolve-flow.js';
+import { producerOf } from './resolve-producer.js';
 import { resolveRoutes } from './resolve-routes.js';
 import { isHostAndPort } from './rules.js';
 import { validateConfig } from './schema.js';
@@ -73,6 +74,7 @@ export function resolveConfig<W = unknown, A = unknown>(
     maxConcurrentStarts: valid.maxConcurrentStarts ?? DEFAULTS.maxConcurrentStarts,
     maxBacklog: valid.maxBacklog ?? DEFAULTS.maxBacklog,
     ...flowOf(valid),
+    producer: producerOf(valid.producer, baseDir),
     quarantineLimit:
       valid.quarantineLimit === false
         ? undefined
@@ -96,7 +98,9 @@ export function asResolved(config: BridgeConfig<any, any> | ResolvedConfig): Res
   return 'baseDir' in config ? config : resolveConfig(config, { baseDir: process.cwd() });
 }
 
-function brokersFrom(env: Readonly<Record<string, string | undefined>>): readonly string[] | undefined {
+export function brokersFrom(
+  env: Readonly<Record<string, string | undefined>>,
+): readonly string[] | undefined {
   const text = env['KAFKA_BROKERS'];
   if (text === undefined || text.trim() === '') return undefined;
   const brokers = text

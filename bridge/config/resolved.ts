@@ -1,5 +1,6 @@
 import type { DataConverter } from '@temporalio/common';
 import type { ActivityRouteOptions, RecordInfo, RetryShape } from '../../workflows/contract.js';
+import type { ResolvedProducer } from './resolve-producer.js';
 import type {
   AlertOptions,
   BufferOptions,
@@ -119,6 +120,7 @@ export interface ResolvedConfig {
   /** `undefined`: nothing is served. */
   readonly http: Required<HttpOptions> | undefined;
   readonly alerts: Required<Omit<AlertOptions, 'webhook'>> & Pick<AlertOptions, 'webhook'>;
+  readonly producer: ResolvedProducer;
   /** `undefined`: no limit. */
   readonly quarantineLimit: Required<QuarantineLimit> | undefined;
   readonly foreignLimit: number;

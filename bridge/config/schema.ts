@@ -4,14 +4,14 @@ import { isJsonPointer } from '../intake/json-pointer.js';
 import { OWN_PREFIX } from '../temporal/ids.js';
 import { crossProblems } from './cross-problems.js';
 import { alerts, capacity, demand, http, pressure, rate, requests, workflowTypes } from './flow-schema.js';
-import { expectation, unknownField } from './problems.js';
+import { problemsOf } from './issues.js';
+import { connection, producer } from './producer-schema.js';
 import {
   aFunction,
   cleanText,
   duration,
   fields,
   isCleanText,
-  isHostAndPort,
   isObject,
   isText,
   isWellFormed,
@@ -162,20 +162,8 @@ const schema = fields({
   ),
   idPrefix: idPrefix.optional(),
   kafka: fields({
-    brokers: rule(
-      'an array of `host:port`, not empty',
-      (value) => Array.isArray(value) && value.length > 0 && value.every(isHostAndPort),
-    ),
+    ...connection,
     groupId: cleanText,
-    clientId: cleanText.optional(),
-    ssl: rule(
-      'true, false or an object',
-      (value) => typeof value === 'boolean' || isObject(value),
-    ).optional(),
-    sasl: rule(
-      'an object with a `mechanism`',
-      (value) => isObject(value) && isText(value['mechanism']),
-    ).optional(),
     startFrom: oneOf('beginning', 'end').optional(),
     onLostRange: oneOf('continue', 'hold').optional(),
     sessionTimeoutMs: milliseconds.optional(),
@@ -216,6 +204,7 @@ const schema = fields({
   pressure: pressure.optional(),
   http: http.optional(),
   alerts: alerts.optional(),
+  producer: producer.optional(),
   quarantineLimit: orFields('false or an object', (value) => value === false, quarantineLimit).optional(),
   foreignLimit: positive.optional(),
   circuit: fields({ failures: positive.optional(), halfOpenAfterMs: milliseconds.optional() }).optional(),
@@ -234,18 +223,7 @@ const schema = fields({
  * @throws BridgeError `KTB_CONFIG`
  */
 export function validateConfig(config: unknown): BridgeConfig {
-  const issues = schema.safeParse(config).error?.issues ?? [];
-  const problems = [...issues.flatMap((issue) => sentences(config, issue)), ...crossProblems(config)];
-  if (problems.length > 0) throw new BridgeError('KTB_CONFIG', [...new Set(problems)].join('\n'));
+  const problems = new Set([...problemsOf(config, schema), ...crossProblems(config)]);
+  if (problems.size > 0) throw new BridgeError('KTB_CONFIG', [...problems].join('\n'));
   return config as BridgeConfig;
-}
-
-type Issue = z.core.$ZodIssue;
-
-function sentences(config: unknown, issue: Issue): readonly string[] {
-  if (issue.code === 'unrecognized_keys') {
-    const known = JSON.parse(issue.message) as string[];
-    return issue.keys.map((one) => unknownField(issue.path, one, known));
-  }
-  return [expectation(config, issue.path, issue.message)];
 }

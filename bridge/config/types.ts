@@ -14,8 +14,10 @@ import type {
   RequestBudget,
   WorkflowTypeOptions,
 } from './flow-types.js';
+import type { ProducerOptions } from './producer-types.js';
 
 export type * from './flow-types.js';
+export type * from './producer-types.js';
 
 /** The names that a module exports, or any string where no module is given. */
 export type NameIn<T> = unknown extends T ? string : Extract<keyof T, string>;
@@ -286,6 +288,8 @@ export interface BridgeConfig<W = unknown, A = unknown> {
   /** Where probes and metrics are served. @default nowhere */
   readonly http?: HttpOptions;
   readonly alerts?: AlertOptions;
+  /** How `createProducer` sends. */
+  readonly producer?: ProducerOptions;
   readonly quarantineLimit?: QuarantineLimit | false;
   /** Foreign keys in a row that hold a route. @default 20 */
   readonly foreignLimit?: number;

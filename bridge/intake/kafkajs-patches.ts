@@ -19,19 +19,19 @@ export const NOT_RUNNING = /^Consumer group was not initialized/;
 
 let patched = false;
 
-/** Applies both patches, once per process. */
+/** Applies both patches; the second one, once per process. */
 export function patchKafkajs(maxBatchBytes: number): void {
   registerCodecs(maxBatchBytes);
-  if (patched) return;
-  patched = true;
-  quietTimer();
+  quietKafkajs();
 }
 
 /**
  * Its request queue re-arms a timer of 1 ms after every response, though nothing waits to be sent: 4 % of a core for
  * an idle client. With nothing pending there is nothing to check; what is pushed later checks for itself.
  */
-function quietTimer(): void {
+export function quietKafkajs(): void {
+  if (patched) return;
+  patched = true;
   const { prototype } = require('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue };
   const original = prototype.scheduleCheckPendingRequests;
   prototype.scheduleCheckPendingRequests = function (this: RequestQueue) {

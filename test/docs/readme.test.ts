@@ -37,6 +37,10 @@ const PREFIXES: Readonly<Record<string, string>> = {
   RequestBudget: 'temporal.requests.',
   HttpOptions: 'http.',
   AlertOptions: 'alerts.',
+  ProducerOptions: 'producer.',
+  ProducerBufferOptions: 'producer.buffer.',
+  ProducerCircuitOptions: 'producer.circuit.',
+  SpillOptions: 'producer.spill.',
 };
 
 /** What a decoder is told: no option. */
@@ -53,7 +57,9 @@ function optionsOfTypes(): Option[] {
   const options = new Map<string, Option>();
   let owner: string | undefined;
   let comment = '';
-  const types = ['types.ts', 'flow-types.ts'].map((file) => read(`bridge/config/${file}`)).join('\n');
+  const types = ['types.ts', 'flow-types.ts', 'producer-types.ts']
+    .map((file) => read(`bridge/config/${file}`))
+    .join('\n');
   for (const line of types.split('\n')) {
     const opened = /^(?:export )?interface (\w+)/.exec(line);
     if (opened) owner = opened[1];

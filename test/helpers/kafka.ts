@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel, type Admin, type IHeaders, type KafkaConfig, type ProducerConfig } from 'kafkajs';
+import { patchKafkajs } from '../../bridge/intake/kafkajs-patches.js';
 import { until } from './until.js';
 
 /** kafkajs warns of a changed partitioner once a process; we name the partition ourselves. */
@@ -221,6 +222,7 @@ export async function readAll(
   topic: string,
   options: ReadAllOptions = {},
 ): Promise<ReadMessage[]> {
+  patchKafkajs(64 * 1024 * 1024); // our producer compresses by a codec that kafkajs has not
   const waiting = new Map<number, bigint>();
   for (const { partition, low, offset } of await logEnds(brokers, topic)) {
     if (offset > low) waiting.set(partition, offset);
