@@ -1,4 +1,4 @@
-import { workflowInfo } from '@temporalio/workflow';
+import { workflowInfo, type WorkflowInfo } from '@temporalio/workflow';
 import type { RecordMemo } from './contract.js';
 import { runPosition } from './run-position.js';
 
@@ -10,12 +10,23 @@ import { runPosition } from './run-position.js';
  * Published events are deduplicated by what is made of this: it never changes.
  */
 export function publishIdentity(name: string): readonly string[] {
-  const position = runPosition();
-  return [...whatIsHandled(), ...(position === '' ? [] : [position]), name];
+  return identityOf(workflowInfo(), runPosition(), name);
 }
 
-function whatIsHandled(): readonly string[] {
-  const { memo, workflowId, firstExecutionRunId } = workflowInfo();
+/** Pure. */
+export function identityOf(
+  info: Pick<WorkflowInfo, 'memo' | 'workflowId' | 'firstExecutionRunId'>,
+  position: string,
+  name: string,
+): readonly string[] {
+  return [...whatIsHandled(info), ...(position === '' ? [] : [position]), name];
+}
+
+function whatIsHandled({
+  memo,
+  workflowId,
+  firstExecutionRunId,
+}: Parameters<typeof identityOf>[0]): readonly string[] {
   // A memo may be anybody's.
   const { subscription, route, key, topic, partition, offset, timestamp } = (memo ??
     {}) as Partial<RecordMemo>;

@@ -173,3 +173,69 @@ export async function work(event) {
     ...Array.from({ length: 3 }, () => `run/${own}/${firstExecutionRunId}/`),
   ]);
 });
+
+test('every run of a chain publishes events of its own, the same ones in its retries and Resets, also where an earlier run is reset', async (t) => {
+  await using published = await publishing(`${HEAD}
+export async function work(run) {
+  await publish(out(), run, { name: 'step' });
+  const { attempt } = workflowInfo();
+  if (attempt < 3) throw ApplicationFailure.create({ message: 'not this time' });
+  if (run < 1) await continueAsNew(run + 1);
+}`);
+  const { scene } = published;
+  const { client, taskQueue } = scene;
+  const workflowId = `${scene.name}-chain`;
+  const { firstExecutionRunId: first } = await client.workflow.start('work', {
+    taskQueue,
+    workflowId,
+    args: [0],
+    retry: { initialInterval: '50ms', maximumAttempts: 5 },
+  });
+  const done = (runId?: string) =>
+    until(() => client.workflow.getHandle(workflowId, runId, { followRuns: false }).describe(), {
+      what: `run ${runId ?? 'last'} to complete`,
+      accept: ({ status }) => status.name === 'COMPLETED',
+    });
+  const last = await done();
+  const third = (await scene.executions('ExecutionStatus = "ContinuedAsNew"'))[0]!;
+  // The last run, and then the one that continued as new, which continues once more.
+  await done(await resetTo(client, workflowId, 4, 'test', last.runId));
+  await resetTo(client, workflowId, 4, 'test', third.runId);
+  await until(() => published.read(), {
+    what: 'twelve publishes',
+    everyMs: 1_000,
+    accept: ({ length }) => length >= 12,
+  });
+  const keys = (await published.read()).map(({ key, value }) => `${value} ${key}`);
+  t.deepEqual([...new Set(keys)].sort(), [
+    `0 run/${workflowId}/${first}/step`,
+    `1 run/${workflowId}/${first}/1/step`,
+  ]);
+});
+
+test('what Kafka does not take fails the workflow with the reason; of a transaction nothing is published', async (t) => {
+  await using published = await publishing(`${HEAD}
+export async function one() {
+  await publish(out() + '.missing', 1);
+}
+export async function several() {
+  await publishAll([
+    { topic: out(), event: 1, name: 'a' },
+    { topic: out(), event: 'x'.repeat(1_200_000), name: 'b' },
+  ]);
+}`);
+  const { scene } = published;
+  const { client, taskQueue } = scene;
+  for (const [type, code, message] of [
+    ['one', 'KTB_DEAD_LETTERED', /there is no such topic/],
+    ['several', 'KTB_KAFKA', /The transaction was not committed: the broker answers MESSAGE_TOO_LARGE/],
+  ] as const) {
+    const workflowId = `${scene.name}-${type}`;
+    await client.workflow.start(type, { taskQueue, workflowId });
+    t.is((await closed(scene, workflowId)).status.name, 'FAILED');
+    const cause = (await failureOf(scene, workflowId))?.cause;
+    t.regex(cause?.message ?? '', message);
+    t.like(cause?.applicationFailureInfo, { type: code, nonRetryable: true });
+  }
+  t.deepEqual(await published.read(), []);
+});
