@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { producerOf } from '../../bridge/config/resolve-producer.js';
 import type { SendError } from '../../bridge/index.js';
+import { createLogger } from '../../bridge/observe/logger.js';
 import { TransactionEncoder } from '../../bridge/producer/transaction-encoder.js';
 import { Transactions } from '../../bridge/producer/transactions.js';
 import { kafkaExchange } from '../faults/wire.js';
-import { SILENT } from '../helpers/doubles/silent-logger.js';
 import { createTopic, readAll } from '../helpers/kafka.js';
 import { proxiedBroker } from '../helpers/proxied-broker.js';
 import { testStack, unique } from '../helpers/stack.js';
@@ -16,9 +16,18 @@ const END_TXN = 26;
 const producer = producerOf({}, '/');
 const encoder = new TransactionEncoder(producer);
 
-function transactions(t: ExecutionContext, brokers: readonly string[], transactionalId = randomUUID()) {
+function transactions(
+  t: ExecutionContext,
+  brokers: readonly string[],
+  transactionalId: string = randomUUID(),
+) {
   const kafka = { brokers, clientId: 'test', ssl: undefined, sasl: undefined };
-  const made = new Transactions({ kafka, producer, logger: SILENT, transactionalId });
+  const made = new Transactions({
+    kafka,
+    producer,
+    logger: createLogger({ name: 'test', level: 'silent' }),
+    transactionalId,
+  });
   t.teardown(() => made.close());
   return made;
 }
