@@ -14,10 +14,11 @@ export type PublishOutcome<T> =
 /** The way of workflows' events to Kafka. */
 export interface Publisher {
   publish(request: PublishRequest, event: unknown): Promise<PublishOutcome<PublishedEvent>>;
-  /** In one transaction: all, or none. */
+  /** In one transaction: all, or none. What has not begun when the signal fires is not sent. */
   publishAll(
     requests: readonly PublishRequest[],
     events: readonly unknown[],
+    signal: AbortSignal,
   ): Promise<PublishOutcome<readonly PublishedEvent[]>>;
 }
 
@@ -34,7 +35,7 @@ export async function publishEvents(
   events: readonly unknown[],
   publisher: Publisher,
 ): Promise<readonly PublishedEvent[]> {
-  return resultOf(publisher.publishAll(requests, events));
+  return resultOf(publisher.publishAll(requests, events, Context.current().cancellationSignal));
 }
 
 /** A cancelled call ends at once; what it has sent may still arrive. */

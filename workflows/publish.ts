@@ -63,7 +63,7 @@ export async function publish(
   const one = { ...rest, topic, event };
   const request = requestOf(one);
   const [published] = await PublishedNames.ofWorkflow().once([one], async () => [
-    await activities(activity).ktbPublishEvent(request, event),
+    await activities(activity, summaryOf(one)).ktbPublishEvent(request, event),
   ]);
   return published!;
 }
@@ -83,11 +83,14 @@ export async function publishAll(
   if (events.length === 0) return [];
   const requests = events.map(requestOf);
   return PublishedNames.ofWorkflow().once(events, () =>
-    activities(activity).ktbPublishEvents(requests, ...events.map(({ event }) => event)),
+    activities(activity, events.map(summaryOf).join(', ')).ktbPublishEvents(
+      requests,
+      ...events.map(({ event }) => event),
+    ),
   );
 }
 
-function activities(options: ActivityOptions | undefined): PublishActivities {
+function activities(options: ActivityOptions | undefined, summary: string): PublishActivities {
   return proxyActivities<PublishActivities>({
     // Every worker process of the bridge polls it, also where the user's activities are in another one.
     taskQueue: ownTaskQueue(workflowInfo().taskQueue),
@@ -96,8 +99,15 @@ function activities(options: ActivityOptions | undefined): PublishActivities {
     heartbeatTimeout: '20s',
     // Its own faults end it at once (non-retryable); what is systemic is tried until it has passed.
     retry: { initialInterval: '1s', maximumInterval: '1m' },
+    // The server takes 400 bytes.
+    summary: summary.slice(0, 100),
     ...options,
   });
+}
+
+/** What the UI shows beside the activity. */
+function summaryOf({ topic, name }: EventToPublish): string {
+  return name === undefined ? topic : `${name} → ${topic}`;
 }
 
 const KEY_HEADER = 'idempotency-key';

@@ -151,10 +151,16 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
     try {
       return await ask();
     } catch (error) {
-      if (!NOT_YET.has(kafkaCodeOf(error)) || performance.now() - began > NOT_YET_MS) throw error;
+      if (!isNotYet(error) || performance.now() - began > NOT_YET_MS) throw error;
       await delay(retryMs);
     }
   }
+}
+
+function isNotYet(error: unknown): boolean {
+  // What kafkajs makes of a coordinator that is not there, as before a cluster's first transaction.
+  const missing = error instanceof Error && error.name === 'KafkaJSGroupCoordinatorNotFound';
+  return missing || NOT_YET.has(kafkaCodeOf(error));
 }
 
 type Group<T> = readonly [T, ...T[]];

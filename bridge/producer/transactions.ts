@@ -74,11 +74,17 @@ export class Transactions {
   /**
    * Resolves when the transaction is committed, with the records' places in the order given.
    *
+   * @param signal what has not begun when it fires is not sent
    * @throws SendError `KTB_NOT_DELIVERED`: nothing of it is to be seen; `KTB_DELIVERY_UNKNOWN`: it may be committed
    * @throws BridgeError `KTB_KAFKA`: Kafka refuses one of the records, and nothing is to be seen
    */
-  send(records: readonly TransactionRecord[]): Promise<SentRecord[]> {
-    const sent = this.#last.then(() => this.#send(records));
+  send(records: readonly TransactionRecord[], signal?: AbortSignal): Promise<SentRecord[]> {
+    const sent = this.#last.then(() => {
+      if (!this.#closed && !signal?.aborted) return this.#send(records);
+      const topic = topicsOf(records).join(', ');
+      const message = 'The transaction was not begun: nobody waits for it any more';
+      throw new SendError('KTB_NOT_DELIVERED', message, { topic });
+    });
     this.#last = sent.catch(() => undefined);
     return sent;
   }
@@ -91,7 +97,7 @@ export class Transactions {
   }
 
   async #send(records: readonly TransactionRecord[]): Promise<SentRecord[]> {
-    const topics = [...new Set(records.map(({ topic }) => topic))];
+    const topics = topicsOf(records);
     let places: SentRecord[];
     try {
       places = await inTime(this.#write(topics, records));
@@ -142,8 +148,11 @@ export class Transactions {
     await this.#disconnect();
     if (this.#closed) return;
     const { transactionalId } = this.#options;
-    this.#session = await inTime(
-      this.#connected().then((cluster) => TransactionSession.begin(cluster, transactionalId)),
+    const beginning = this.#connected().then((cluster) => TransactionSession.begin(cluster, transactionalId));
+    this.#session = await within<TransactionSession | undefined>(
+      beginning,
+      REQUEST_MS,
+      () => undefined,
     ).catch(() => undefined);
   }
 
@@ -182,6 +191,10 @@ export class Transactions {
       return { ...record, partition, leader };
     });
   }
+}
+
+function topicsOf(records: readonly TransactionRecord[]): string[] {
+  return [...new Set(records.map(({ topic }) => topic))];
 }
 
 /** @throws BridgeError `KTB_KAFKA`: there is no such topic, or we may not see it */

@@ -40,6 +40,7 @@ export class EventPublisher implements Publisher {
   async publishAll(
     requests: readonly PublishRequest[],
     events: readonly unknown[],
+    signal?: AbortSignal,
   ): Promise<PublishOutcome<readonly PublishedEvent[]>> {
     return outcomeOf(async () => {
       const { encoder, transactions } = this.#forTransactions();
@@ -48,7 +49,7 @@ export class EventPublisher implements Publisher {
           encoder.encode(request.topic, request.key, events[index], headersOf(request)),
         ),
       );
-      return transactions.send(messages);
+      return transactions.send(messages, signal);
     });
   }
 
