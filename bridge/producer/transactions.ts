@@ -3,19 +3,17 @@ import { BridgeError, messageOf } from '../errors.js';
 import { quietKafkajs } from '../intake/kafkajs-patches.js';
 import { delay, within } from '../timing.js';
 import { resultOfError } from './broker-answers.js';
-import { clusterOf, type TopicMetadata } from './kafkajs-cluster.js';
+import { clusterOf } from './kafkajs-cluster.js';
 import type { KafkaSenderOptions } from './kafka-sender.js';
 import type { SentRecord } from './outgoing.js';
-import { murmur2 } from './partitioner.js';
 import { SendError } from './send-error.js';
 import type { TransactionRecord } from './transaction-encoder.js';
+import { placedRecords, placesOf, topicsOf, whyOf } from './transaction-places.js';
 import {
   kafkaCodeOf,
   REQUEST_MS,
   TransactionSession,
-  type PlacedRecord,
   type TransactionCluster,
-  type WrittenPartition,
 } from './transaction-session.js';
 
 export interface TransactionsOptions extends Omit<KafkaSenderOptions, 'metadataMaxAgeMs'> {
@@ -24,8 +22,6 @@ export interface TransactionsOptions extends Omit<KafkaSenderOptions, 'metadataM
 }
 
 const METADATA_MAX_AGE_MS = 60_000;
-/** A topic that has just been made is not known to all brokers at once. */
-const MISSING_MS = 5_000;
 /** So long a commit without an answer is asked again what became of it. */
 const COMMIT_MS = 20_000;
 const RETRY_MS = 200;
@@ -44,10 +40,12 @@ const NOT_COMMITTED: ReadonlySet<number | undefined> = new Set([47, 48, 49, 53, 
 export class Transactions {
   readonly #options: TransactionsOptions;
   readonly #kafka: Kafka;
-  #cluster: TransactionCluster | undefined;
+  #cluster: Promise<TransactionCluster> | undefined;
   #session: TransactionSession | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #turn = 0;
+  /** Counts the doubts. */
+  #epoch = 0;
   #closed = false;
 
   constructor(options: TransactionsOptions) {
@@ -100,7 +98,7 @@ export class Transactions {
     const topics = topicsOf(records);
     let places: SentRecord[];
     try {
-      places = await inTime(this.#write(topics, records));
+      places = await inTime(this.#write(records));
     } catch (error) {
       await this.#doubt();
       throw notWritten(error, topics);
@@ -109,11 +107,15 @@ export class Transactions {
     return places;
   }
 
-  async #write(topics: readonly string[], records: readonly TransactionRecord[]): Promise<SentRecord[]> {
+  async #write(records: readonly TransactionRecord[]): Promise<SentRecord[]> {
+    const epoch = this.#epoch;
     const cluster = await this.#connected();
-    const placed = await this.#placed(cluster, topics, records);
-    this.#session ??= await TransactionSession.begin(cluster, this.#options.transactionalId);
-    return placesOf(placed, await this.#session.write(cluster, placed));
+    const placed = await placedRecords(cluster, records, this.#turn++);
+    const session = this.#session ?? (await TransactionSession.begin(cluster, this.#options.transactionalId));
+    // Given up meanwhile: what comes late must not take the place of what has begun since.
+    if (epoch !== this.#epoch) throw new Error('given up');
+    this.#session = session;
+    return placesOf(placed, await session.write(cluster, placed));
   }
 
   /** @throws where nobody can tell whether it is committed, or it isn't */
@@ -144,97 +146,45 @@ export class Transactions {
 
   /** Ends the epoch. The next one is begun at once, as far as Kafka answers: readers wait behind what is open. */
   async #doubt(): Promise<void> {
+    this.#epoch++;
     this.#session = undefined;
     await this.#disconnect();
     if (this.#closed) return;
     const { transactionalId } = this.#options;
-    const beginning = this.#connected().then((cluster) => TransactionSession.begin(cluster, transactionalId));
     this.#session = await within<TransactionSession | undefined>(
-      beginning,
+      this.#connected().then((cluster) => TransactionSession.begin(cluster, transactionalId)),
       REQUEST_MS,
       () => undefined,
     ).catch(() => undefined);
   }
 
-  async #connected(): Promise<TransactionCluster> {
+  #connected(): Promise<TransactionCluster> {
+    if (this.#closed) return Promise.reject(new Error('the worker is shutting down'));
     if (this.#cluster) return this.#cluster;
+    const connecting = this.#connect();
+    connecting.catch(() => {
+      if (this.#cluster === connecting) this.#cluster = undefined;
+    });
+    return (this.#cluster = connecting);
+  }
+
+  async #connect(): Promise<TransactionCluster> {
     const cluster = clusterOf(this.#kafka, METADATA_MAX_AGE_MS) as TransactionCluster;
     try {
       await cluster.connect();
+      return cluster;
     } catch (error) {
       await leave(cluster);
       throw error;
     }
-    return (this.#cluster = cluster);
   }
 
   async #disconnect(): Promise<void> {
-    const cluster = this.#cluster;
+    const connected = this.#cluster;
     this.#cluster = undefined;
-    if (cluster) await leave(cluster);
+    const leaving = connected?.then(leave).catch(() => undefined);
+    if (leaving) await within<void>(leaving, CLOSE_MS, () => undefined);
   }
-
-  /** Chosen once: a partitioner that runs again at a retry loses records. */
-  async #placed(
-    cluster: TransactionCluster,
-    topics: readonly string[],
-    records: readonly TransactionRecord[],
-  ): Promise<PlacedRecord[]> {
-    const turn = this.#turn++;
-    const metadata = await metadataOf(cluster, topics);
-    return records.map((record) => {
-      const { topic, key } = record;
-      const partitions = metadata.get(topic)!;
-      const partition = (key === null ? turn : murmur2(key) & 0x7fffffff) % partitions.length;
-      const leader = partitions.find(({ partitionId }) => partitionId === partition)?.leader ?? -1;
-      if (leader < 0) throw new Error(`partition ${partition} of ${topic} has no leader`);
-      return { ...record, partition, leader };
-    });
-  }
-}
-
-function topicsOf(records: readonly TransactionRecord[]): string[] {
-  return [...new Set(records.map(({ topic }) => topic))];
-}
-
-/** @throws BridgeError `KTB_KAFKA`: there is no such topic, or we may not see it */
-async function metadataOf(
-  cluster: TransactionCluster,
-  topics: readonly string[],
-): Promise<ReadonlyMap<string, TopicMetadata['partitionMetadata']>> {
-  const found = new Map<string, TopicMetadata['partitionMetadata']>();
-  const isNew = topics.some((topic) => !cluster.targetTopics.has(topic));
-  if (isNew) await cluster.addMultipleTargetTopics(topics);
-  else await cluster.refreshMetadataIfNecessary();
-  for (const began = performance.now(); ; await delay(RETRY_MS)) {
-    for (const { topic, topicErrorCode, partitionMetadata } of cluster.brokerPool.metadata?.topicMetadata ??
-      []) {
-      if (!topics.includes(topic)) continue;
-      if (topicErrorCode === 0 && partitionMetadata.length > 0) found.set(topic, partitionMetadata);
-      else if (performance.now() - began > MISSING_MS)
-        throw new BridgeError(
-          'KTB_KAFKA',
-          `Nothing of the transaction was sent: of topic ${topic} ${whyOf(topicErrorCode)}`,
-        );
-    }
-    if (found.size === topics.length) return found;
-    await cluster.refreshMetadata();
-  }
-}
-
-/** Every partition must have answered, once. */
-function placesOf(placed: readonly PlacedRecord[], written: readonly WrittenPartition[]): SentRecord[] {
-  const next = new Map(
-    written.map(({ topic, partition, baseOffset }) => [`${topic}/${partition}`, baseOffset]),
-  );
-  return placed.map(({ topic, partition, timestampMs: timestamp }) => {
-    const at = `${topic}/${partition}`;
-    const offset = next.get(at);
-    if (offset === undefined || offset < 0n)
-      throw new Error(`Expected partition ${partition} of ${topic} to be acknowledged, got nothing`);
-    next.set(at, offset + 1n);
-    return { topic, partition, offset: offset.toString(), timestamp };
-  });
 }
 
 function notWritten(error: unknown, topics: readonly string[]): BridgeError {
@@ -245,10 +195,6 @@ function notWritten(error: unknown, topics: readonly string[]): BridgeError {
   if (code !== undefined && resultOfError(code).result.kind === 'refused')
     return new BridgeError('KTB_KAFKA', message, { cause: error });
   return new SendError('KTB_NOT_DELIVERED', message, { topic, cause: error });
-}
-
-function whyOf(code: number): string {
-  return (resultOfError(code).result as { readonly why: string }).why;
 }
 
 /** kafkajs has waits without an end. */
