@@ -1,16 +1,20 @@
 /** Records of one transaction on a real Kafka: who reads committed records only sees all of them or none. */
 import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { producerOf } from '../../bridge/config/resolve-producer.js';
 import type { SendError } from '../../bridge/index.js';
 import { createLogger } from '../../bridge/observe/logger.js';
 import { TransactionEncoder } from '../../bridge/producer/transaction-encoder.js';
 import { Transactions } from '../../bridge/producer/transactions.js';
+import { startProcess } from '../faults/process.js';
 import { kafkaExchange } from '../faults/wire.js';
 import { createTopic, readAll } from '../helpers/kafka.js';
 import { proxiedBroker } from '../helpers/proxied-broker.js';
 import { testStack, unique } from '../helpers/stack.js';
+import { until } from '../helpers/until.js';
 
+const DYING = fileURLToPath(new URL('../helpers/dying-transaction.ts', import.meta.url));
 const PRODUCE = 0;
 const END_TXN = 26;
 const producer = producerOf({}, '/');
@@ -97,6 +101,31 @@ test('another process with the same ID shuts this one out: it loses nothing, and
   const { times, torn } = await setsIn(brokers, topic);
   t.deepEqual(torn, []);
   t.deepEqual([...times.keys()].sort(), ['again', 'first', 'second']);
+});
+
+test('a process that is killed within a transaction: nothing of it is seen, and who comes after it is', async (t) => {
+  t.timeout(180_000);
+  const { brokers } = (await testStack()).kafka;
+  const topic = await createTopic(brokers, unique('transactions'), { partitions: 1 });
+  await using dying = startProcess({
+    name: 'dying',
+    command: process.execPath,
+    args: ['--import', import.meta.resolve('tsx'), DYING, brokers.join(','), topic],
+  });
+  await dying.waitForOutput('written, not committed');
+  await dying.kill();
+  await transactions(t, brokers).send(await records(topic, 'after'));
+  // Behind the broker's time-out, and its next look.
+  const { times, torn } = await until(() => setsIn(brokers, topic), {
+    what: 'the transaction to be aborted',
+    timeoutMs: 90_000,
+    everyMs: 2_000,
+    accept: ({ times: seen }) => seen.has('after'),
+  });
+  t.deepEqual(torn, []);
+  t.deepEqual([...times.keys()], ['after']);
+  const all = await readAll(brokers, topic, { readUncommitted: true });
+  t.is(all.length, 6, 'it had been written');
 });
 
 test('answers cut at writing and at committing: no set is ever torn, and what is said to be committed is there', async (t) => {
