@@ -38,7 +38,8 @@ export class TransactionEncoder {
     const { value, headers: added = [], eventType } = encoded;
     this.#tracer ??= loadTracer();
     const timestampMs = Date.now();
-    const own = headersOf(headers, { timestampMs, eventType }, await this.#tracer);
+    const active = (await this.#tracer).active();
+    const own = headersOf(headers, { timestampMs, eventType }, active);
     return { topic, key: keyBytes, value, headers: [...own, ...added], timestampMs };
   }
 
