@@ -291,3 +291,24 @@ test('no two identities have one key, and a key fits any ID and goes through a h
     { numRuns: 2_000 },
   );
 });
+
+test('where one part ends and the next begins is seen in the key, whatever stands in them', (t) => {
+  const pieces = fc.array(fc.string({ unit: fc.constantFrom('a', '/', '%', '2', 'f'), maxLength: 3 }), {
+    minLength: 5,
+    maxLength: 8,
+  });
+  const between = fc.constantFrom('/', '%2f', '%252f', '');
+  /** As many parts, cut elsewhere. */
+  const cut = (list: readonly string[], at: number, glue: string) => [
+    ...list.slice(0, at),
+    `${list[at]}${glue}${list[at + 1]}`,
+    ...list.slice(at + 2),
+  ];
+  fc.assert(
+    fc.property(pieces, fc.nat(3), fc.nat(3), between, (list, at, otherAt, glue) => {
+      const [one, other] = [cut(list, at, glue), cut(list, otherAt, glue)];
+      t.is(publishedKey(one) === publishedKey(other), JSON.stringify(one) === JSON.stringify(other));
+    }),
+    { numRuns: 2_000 },
+  );
+});
