@@ -113,7 +113,9 @@ export function createProducer(
   config: ProducerConfig | BridgeConfig<any, any> | ResolvedConfig,
   options?: CreateProducerOptions,
 ): Producer {
-  const producer = new Producer(resolveProducerConfig(config), options);
+  const resolved = resolveProducerConfig(config);
+  const { encoder, encoders } = resolved.producer;
+  const producer = new Producer(resolved, { encoder, encoders, ...options });
   producer.startIfSpilled();
   return producer;
 }
@@ -218,6 +220,7 @@ export type { SetupResult } from './operate/setup.js';
 export type { Outcome } from './delivery/outcomes.js';
 export { releaseCapacity, type HandlerCall } from '../activities/index.js';
 export type {
+  PublishedEvent,
   QuarantineInput,
   QuarantineReason,
   QuarantineDecision,

@@ -16,12 +16,14 @@ import {
   type WorkerInterceptors,
   type WorkerOptions,
 } from '@temporalio/worker';
-import { createOwnActivities, MarkRun } from '../activities/index.js';
+import { createOwnActivities, MarkRun, type Publisher } from '../activities/index.js';
 import {
   DELIVER_TO_TARGET_ACTIVITY,
   DISPATCH_RECORD_ACTIVITY,
   FAILURE_ORIGIN_ACTIVITY,
   ownTaskQueue,
+  PUBLISH_EVENT_ACTIVITY,
+  PUBLISH_EVENTS_ACTIVITY,
 } from '../workflows/contract.js';
 
 import { fingerprintOf } from './config/fingerprint.js';
@@ -31,6 +33,7 @@ import { createDispatch } from './delivery/dispatch.js';
 import { scopeOf } from './delivery/record-start.js';
 import { BridgeError, messageOf } from './errors.js';
 import { createRecordMapper } from './intake/record-mapper.js';
+import { EventPublisher } from './publish/event-publisher.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { workerIdentity } from './temporal/worker-identity.js';
@@ -63,12 +66,15 @@ export async function runOwnWorker(
   { signal, onPolling }: OwnWorkerRun,
 ): Promise<void> {
   const port = new SdkTemporalPort({ ...config.temporal, dataConverter: host.dataConverter });
+  const publisher = new EventPublisher(config);
   try {
-    const worker = await Worker.create(ownWorkerOptions(config, host, port)).catch((error: unknown) => {
-      throw new BridgeError('KTB_WORKER', `The bridge's own worker can't be built: ${messageOf(error)}`, {
-        cause: error,
-      });
-    });
+    const worker = await Worker.create(ownWorkerOptions(config, host, port, publisher)).catch(
+      (error: unknown) => {
+        throw new BridgeError('KTB_WORKER', `The bridge's own worker can't be built: ${messageOf(error)}`, {
+          cause: error,
+        });
+      },
+    );
     const running = worker.run();
     host.capacity.attach(worker);
     host.capacity.start();
@@ -79,6 +85,8 @@ export async function runOwnWorker(
     onPolling?.();
     await running;
   } finally {
+    // Behind the last activity: what is under way then is nobody's any more.
+    await publisher.close();
     await port.close();
   }
 }
@@ -92,6 +100,7 @@ export function ownWorkerOptions(
   config: ResolvedConfig,
   host: HostOptions,
   port: TemporalPort,
+  publisher: Publisher,
 ): WorkerOptions {
   const { connection, dataConverter } = host;
   return {
@@ -107,6 +116,7 @@ export function ownWorkerOptions(
       ...host.activities,
       ...createOwnActivities({
         deliver: createTargetDelivery(port),
+        publisher,
         dispatch: createDispatch(createRecordMapper(config), port, scopeOf(config)),
         history: (workflowId, runId) => port.history(workflowId, runId),
       }),
@@ -129,6 +139,8 @@ const OWN_ACTIVITIES: ReadonlySet<string> = new Set([
   DELIVER_TO_TARGET_ACTIVITY,
   DISPATCH_RECORD_ACTIVITY,
   FAILURE_ORIGIN_ACTIVITY,
+  PUBLISH_EVENT_ACTIVITY,
+  PUBLISH_EVENTS_ACTIVITY,
 ]);
 
 /** An interceptor of the user's knows the user's activities, and not ours. */

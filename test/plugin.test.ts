@@ -7,6 +7,7 @@ import { kafkaBridge, type BridgeConfig } from '../bridge/index.js';
 import { createOwnActivities } from '../activities/index.js';
 import { HINT_MODULE_PATH, OWN_WORKFLOWS_PATH, ownWorkerOptions } from '../bridge/own-worker.js';
 import { resolveConfig } from '../bridge/config/resolve.js';
+import { EventPublisher } from '../bridge/publish/event-publisher.js';
 import { WorkerCapacity } from '../bridge/worker-report/worker-capacity.js';
 import { SILENT } from './helpers/doubles/silent-logger.js';
 import { writeProject } from './helpers/project.js';
@@ -208,6 +209,7 @@ test("our worker runs the user's activities under the user's interceptors, and o
       capacity: new WorkerCapacity(config, { logger: SILENT }),
     },
     new TemporalDouble(),
+    new EventPublisher(config),
   );
   const own = Object.keys(createOwnActivities({} as never));
   t.deepEqual(Object.keys(activities ?? {}), ['recordPayment', ...own]);
@@ -236,6 +238,7 @@ test("our worker has its own tuning, and nothing of the user's deployment", (t) 
     config,
     { activities: {}, shutdownGraceTimeMs: 1, capacity },
     new TemporalDouble(),
+    new EventPublisher(config),
   );
   t.is(options.maxConcurrentActivityTaskExecutions, 7);
   t.is(options.workerDeploymentOptions, undefined);

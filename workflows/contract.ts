@@ -37,6 +37,10 @@ export const DISPATCH_RECORD_ACTIVITY = 'ktbDispatchRecord';
 /** The activity that says whether an activity's failure happened before this run was reset. */
 export const FAILURE_ORIGIN_ACTIVITY = 'ktbFailureOrigin';
 
+/** The activities behind `publish` and `publishAll`: they run for users' workflows, on our task queue. */
+export const PUBLISH_EVENT_ACTIVITY = 'ktbPublishEvent';
+export const PUBLISH_EVENTS_ACTIVITY = 'ktbPublishEvents';
+
 /** Our own task queue: a flood of the user's work can't starve our workflows there. */
 export function ownTaskQueue(taskQueue: string): string {
   return `${taskQueue}-ktb`;
@@ -172,4 +176,28 @@ export interface RecordMemo {
   readonly processedAt: number;
   /** Its right to be in work, where the capacity loop gave one: see capacity/contract.ts. */
   readonly slot?: string;
+}
+
+/** Of an event that a workflow publishes. What has no value is left out, an array is several headers. */
+export type PublishHeaders = Readonly<
+  Record<string, string | number | boolean | readonly (string | number | boolean)[] | null | undefined>
+>;
+
+/** What is told of an event that is to be published, beside the event: that is an argument of its own, as it may be bytes. */
+export interface PublishRequest {
+  readonly topic: string;
+  readonly key: string | null;
+  readonly headers: PublishHeaders;
+  /** What its idempotency key is made of: the same for a retry, a replay and a Reset. */
+  readonly identity: readonly string[];
+}
+
+/** Where a published event stands. */
+export interface PublishedEvent {
+  readonly topic: string;
+  readonly partition: number;
+  /** A decimal string; `-1` where the broker has it from an attempt before, and no longer knows where. */
+  readonly offset: string;
+  /** Epoch milliseconds. */
+  readonly timestamp: number;
 }

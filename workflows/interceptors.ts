@@ -14,6 +14,7 @@ import {
   type WorkflowOutboundCallsInterceptor,
 } from '@temporalio/workflow';
 import { CapacityTeller } from './capacity-teller.js';
+import { RunPosition } from './run-position.js';
 
 /**
  * In users' workflows: a failure's message ends with `(replay: Reset to event N)`, where N is the workflow task that
@@ -102,5 +103,6 @@ function taskCompletedEvent(): number {
 export const interceptors = (): WorkflowInterceptors => {
   const hint = new ReplayHint();
   const capacity = new CapacityTeller({ handles: true });
-  return { inbound: [hint], outbound: [hint, capacity], internals: [capacity] };
+  const position = new RunPosition();
+  return { inbound: [hint, position], outbound: [hint, capacity, position], internals: [capacity] };
 };

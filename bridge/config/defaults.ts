@@ -66,6 +66,8 @@ export const DEFAULTS = deepFreeze({
     mediumWaitMs: 1_000,
     circuit: { failures: 5, halfOpenAfterMs: 10_000 },
     deadLetterSuffix: '.dlq',
+    encoder: 'json',
+    encoders: {},
     spill: { maxBytes: 64 * 1024 * 1024 },
   },
   quarantineLimit: { count: 50, share: 0.2, window: 500 },

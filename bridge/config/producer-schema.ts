@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { BridgeError } from '../errors.js';
 import { problemsOf } from './issues.js';
 import {
@@ -8,9 +9,11 @@ import {
   isText,
   milliseconds,
   oneOf,
+  orFields,
   positive,
   rule,
   text,
+  url,
 } from './rules.js';
 
 /** How Kafka is reached: what bridge and producer have in common. */
@@ -26,6 +29,23 @@ export const connection = {
     (value) => isObject(value) && isText(value['mechanism']),
   ).optional(),
 };
+
+/** The names of decoders, and of the encoders that mirror them. */
+export const CODECS = ['json', 'text', 'bytes', 'cloudevents'];
+
+/** A schema registry, for decoders and encoders. */
+export const registry = {
+  type: oneOf('schema-registry'),
+  url,
+  auth: fields({ username: text, password: text }).optional(),
+  timeoutMs: milliseconds.optional(),
+};
+
+const encoder = orFields(
+  "'json', 'text', 'bytes', 'cloudevents', a schema registry ({ type: 'schema-registry', url, schemaId }) or a function",
+  (value) => typeof value === 'function' || (typeof value === 'string' && CODECS.includes(value)),
+  fields({ ...registry, schemaId: positive }),
+);
 
 const deadLetterSuffix = rule(
   "false, or 1 to 64 letters, digits, '.', '_' or '-'",
@@ -45,6 +65,8 @@ export const producer = fields({
   mediumWaitMs: milliseconds.optional(),
   circuit: fields({ failures: positive.optional(), halfOpenAfterMs: milliseconds.optional() }).optional(),
   deadLetterSuffix: deadLetterSuffix.optional(),
+  encoder: encoder.optional(),
+  encoders: z.record(z.string(), encoder, { error: 'an object of encoders, by topic' }).optional(),
   spill: fields({ dir: text, maxBytes: positive.optional() }).optional(),
 });
 

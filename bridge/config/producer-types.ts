@@ -1,5 +1,7 @@
 /** Options of the producer: how records leave, and what becomes of those that can't. */
 
+import type { EncoderOption } from '../producer/producer-options.js';
+
 export type Compression = 'none' | 'gzip' | 'snappy' | 'zstd';
 
 export interface ProducerOptions {
@@ -21,6 +23,10 @@ export interface ProducerOptions {
   readonly circuit?: ProducerCircuitOptions;
   /** Behind a topic's name: the topic of what can't be sent. `false`: there is none. @default '.dlq' */
   readonly deadLetterSuffix?: string | false;
+  /** How events become values. @default 'json' */
+  readonly encoder?: EncoderOption;
+  /** The encoders of some topics, by their names. @default {} */
+  readonly encoders?: Readonly<Record<string, EncoderOption>>;
   /** Where records are kept while Kafka is away. @default none */
   readonly spill?: SpillOptions;
 }

@@ -35,6 +35,8 @@ export function producerOf(given: ProducerOptions = {}, baseDir: string): Resolv
       halfOpenAfterMs: given.circuit?.halfOpenAfterMs ?? defaults.circuit.halfOpenAfterMs,
     },
     deadLetterSuffix: given.deadLetterSuffix ?? defaults.deadLetterSuffix,
+    encoder: given.encoder ?? defaults.encoder,
+    encoders: given.encoders ?? defaults.encoders,
     spill: given.spill && {
       dir: path.resolve(baseDir, given.spill.dir),
       maxBytes: given.spill.maxBytes ?? defaults.spill.maxBytes,

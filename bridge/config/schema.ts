@@ -5,7 +5,7 @@ import { OWN_PREFIX } from '../temporal/ids.js';
 import { crossProblems } from './cross-problems.js';
 import { alerts, capacity, demand, http, pressure, rate, requests, workflowTypes } from './flow-schema.js';
 import { problemsOf } from './issues.js';
-import { connection, producer } from './producer-schema.js';
+import { CODECS, connection, producer, registry } from './producer-schema.js';
 import {
   aFunction,
   cleanText,
@@ -29,19 +29,10 @@ import {
 } from './rules.js';
 import type { BridgeConfig } from './types.js';
 
-const DECODERS = ['json', 'text', 'bytes', 'cloudevents'];
-
-const registry = fields({
-  type: oneOf('schema-registry'),
-  url,
-  auth: fields({ username: text, password: text }).optional(),
-  timeoutMs: milliseconds.optional(),
-});
-
 const decoder = orFields(
   "'json', 'text', 'bytes', 'cloudevents', a schema registry ({ type: 'schema-registry', url }) or a function",
-  (value) => typeof value === 'function' || (typeof value === 'string' && DECODERS.includes(value)),
-  registry,
+  (value) => typeof value === 'function' || (typeof value === 'string' && CODECS.includes(value)),
+  fields(registry),
 );
 
 const isTopicName = (value: unknown): boolean =>

@@ -99,6 +99,21 @@ export function parseRequestId(requestId: string): RequestIdParts | undefined {
   return { value: match[1]!, coordinates: match[2]!, name: match[3]!, route: match[4]! };
 }
 
+// What a key must keep apart, and what the way through a header would change: controls, and surrogates without a partner.
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const ESCAPED = /[%/\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/gu;
+
+/**
+ * The idempotency key of an event that a workflow publishes: its identity's parts (workflows/publish-identity.ts), each
+ * escaped, so that no two identities have one key.
+ */
+export function publishedKey(identity: readonly string[]): string {
+  const escaped = identity.map((part) =>
+    part.replace(ESCAPED, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`),
+  );
+  return boundedId(escaped.join('/'));
+}
+
 /** The hash that stands in the search attribute `KtbKey` where the key itself must not. */
 export function keyHash(key: string): string {
   return hash(128, key);

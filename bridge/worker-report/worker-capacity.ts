@@ -6,7 +6,12 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Context } from '@temporalio/activity';
 import type { ActivityInterceptorsFactory, InjectedSinks, Worker } from '@temporalio/worker';
-import { DISPATCH_RECORD_ACTIVITY, FAILURE_ORIGIN_ACTIVITY } from '../../workflows/contract.js';
+import {
+  DISPATCH_RECORD_ACTIVITY,
+  FAILURE_ORIGIN_ACTIVITY,
+  PUBLISH_EVENT_ACTIVITY,
+  PUBLISH_EVENTS_ACTIVITY,
+} from '../../workflows/contract.js';
 import { parseSlot, type CapacitySinks, type WorkerReport } from '../../workflows/capacity/contract.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import type { Logger } from '../observe/logger.js';
@@ -17,8 +22,13 @@ import { CapacityReporter } from './capacity-reporter.js';
 import { CountActivity } from './count-activity.js';
 import { steadyNow } from './steady-now.js';
 
-/** Activities of our own workflows that are no record's handler. */
-const NO_HANDLERS: ReadonlySet<string> = new Set([DISPATCH_RECORD_ACTIVITY, FAILURE_ORIGIN_ACTIVITY]);
+/** Activities of ours that are no record's handler. */
+const NO_HANDLERS: ReadonlySet<string> = new Set([
+  DISPATCH_RECORD_ACTIVITY,
+  FAILURE_ORIGIN_ACTIVITY,
+  PUBLISH_EVENT_ACTIVITY,
+  PUBLISH_EVENTS_ACTIVITY,
+]);
 
 export interface WorkerCapacityOptions {
   readonly logger: Pick<Logger, 'warn' | 'info'>;

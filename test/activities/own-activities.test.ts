@@ -1,7 +1,7 @@
 import test from 'ava';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { createOwnActivities, type Dispatch } from '../../activities/index.js';
+import { createOwnActivities, type Dispatch, type Publisher } from '../../activities/index.js';
 import {
   DISPATCH_RECORD_ACTIVITY,
   FAILURE_ORIGIN_ACTIVITY,
@@ -25,9 +25,15 @@ const INPUT: QuarantineInput = {
 };
 
 const notAsked = () => Promise.reject(new Error('not asked'));
+const publisher: Publisher = { publish: notAsked, publishAll: notAsked };
 
 function dispatchBy(dispatch: Dispatch, input = INPUT): Promise<unknown> {
-  const activities = createOwnActivities({ dispatch, deliver: notAsked, history: async () => [] });
+  const activities = createOwnActivities({
+    dispatch,
+    deliver: notAsked,
+    publisher,
+    history: async () => [],
+  });
   return new MockActivityEnvironment({}, { logger: SILENT }).run(activities[DISPATCH_RECORD_ACTIVITY], input);
 }
 
@@ -78,6 +84,7 @@ test('where a failure happened is looked up in the history of the asking run', a
   const activities = createOwnActivities({
     dispatch: notAsked,
     deliver: notAsked,
+    publisher,
     history: async (workflowId, runId) => {
       asked.push([workflowId, runId]);
       return [

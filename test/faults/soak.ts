@@ -1,12 +1,13 @@
 /**
  * `npm run soak`: what `npm test` runs small, at full size. One JSON line for each case on stdout, and one for all at
  * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle,replay,deploy,limit,
- * flood,producer`, `--scale 0.1`, `--match TEXT` for cases whose name has it.
+ * flood,producer,chain`, `--scale 0.1`, `--match TEXT` for cases whose name has it.
  */
 import { parseArgs } from 'node:util';
 import { startLocalStack, type LocalStack } from '../../bridge/local-stack/local-stack.js';
 import { terminalProgress } from '../../bridge/observe/progress.js';
 import { messageOf } from '../../bridge/errors.js';
+import { chain } from './scenarios/chain.js';
 import { flood, quantile } from './scenarios/flood.js';
 import { idleCpu } from './scenarios/idle.js';
 import { leadersMove } from './scenarios/leaders-move.js';
@@ -22,7 +23,7 @@ import { isTrue } from './send-ledger.js';
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    only: { type: 'string', default: 'once,outages,memory,idle,replay,deploy,limit,flood,producer' },
+    only: { type: 'string', default: 'once,outages,memory,idle,replay,deploy,limit,flood,producer,chain' },
     scale: { type: 'string', default: '1' },
     match: { type: 'string', default: '' },
   },
@@ -215,6 +216,26 @@ if (only.has('producer')) {
     const bounded = report.mostBuffered <= 1_000 && report.growthMb <= 150;
     return { ok: isTrue(report) && bounded, report };
   });
+}
+
+if (only.has('chain')) {
+  await run(
+    `chain: ${sized(2_000)} records through two bridges, kills of each, seed ${seed}`,
+    async (stack) => {
+      const report = await chain({
+        stack,
+        seed,
+        records: sized(2_000),
+        partitions: 8,
+        bridgeKills: 8,
+        workerKills: 8,
+        killEveryMs: [5_000, 15_000],
+        timeoutMs: 3_600_000,
+        log: (line) => process.stderr.write(`${line}\n`),
+      });
+      return { ok: report.first.ok && report.second.ok && report.torn.length === 0, report };
+    },
+  );
 }
 
 const ok = reports.every((one) => one['ok'] === true);

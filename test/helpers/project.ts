@@ -53,10 +53,7 @@ export function writeProject(sources: ProjectSources): Project {
   );
   write(join(ours, 'index.js'), `export * from '${toSources}/index.ts';\n`);
   write(join(ours, 'postgres.js'), `export * from '${toSources}/postgres.ts';\n`);
-  write(
-    join(ours, 'workflow.js'),
-    `export { releaseCapacity } from '${toSources}/../workflows/release-capacity.ts';\n`,
-  );
+  write(join(ours, 'workflow.js'), `export * from '${toSources}/../workflows/workflow-code.ts';\n`);
   const configPath = write('temporal.config.ts', sources.config);
   write('workflows/index.ts', sources.workflows ?? 'export {};\n');
   write('activities/index.ts', sources.activities ?? 'export {};\n');

@@ -60,7 +60,7 @@ export interface PaymentReceived { readonly cents: number }
     'workflows/index.ts': `
 import { proxyActivities } from '@temporalio/workflow';
 import type { RecordInfo } from 'kafka-temporal-bridge';
-import { releaseCapacity } from 'kafka-temporal-bridge/workflow';
+import { publish, releaseCapacity } from 'kafka-temporal-bridge/workflow';
 import type * as activities from '../activities/index.js';
 import type { OrderPlaced } from '../events.js';
 
@@ -68,6 +68,7 @@ const { shipOrder } = proxyActivities<typeof activities>({ startToCloseTimeout: 
 
 export async function fulfilOrder(order: OrderPlaced, record: RecordInfo): Promise<string> {
   releaseCapacity();
+  if (order.article === 'told to others') await publish('shipped', order, { name: 'shipped', key: order.article });
   return shipOrder(order.article, record.idempotencyKey ?? 'none');
 }
 `,

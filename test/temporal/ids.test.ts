@@ -11,6 +11,7 @@ import {
   OWN_PREFIX,
   parseRequestId,
   probeWorkflowId,
+  publishedKey,
   quarantineWorkflowId,
   recordWorkflowId,
   startRequestId,
@@ -247,4 +248,67 @@ test('request IDs parse back, have one length, and fit', (t) => {
 
 test("the doctor's probe stands among our own IDs, so that no key can be one", (t) => {
   t.is(probeWorkflowId(SCOPE, '00ff'), 'ktb/shop/probe/00ff');
+});
+
+test("a published event's key is made of what is handled and its name, each part escaped", (t) => {
+  const keys: readonly (readonly [readonly string[], string])[] = [
+    [
+      ['record', 'shop', 'orders:order.placed', 'A-17', 'reserved'],
+      'record/shop/orders:order.placed/A-17/reserved',
+    ],
+    [['record', 'shop', 'placed', 'A-17', '2', 'reserved'], 'record/shop/placed/A-17/2/reserved'],
+    [['record', 'shop', 'placed', 'A-17', ''], 'record/shop/placed/A-17/'],
+    [['record', 'shop', 'placed', 'a/b%\n', 'ü'], 'record/shop/placed/a%2fb%25%0a/ü'],
+    [
+      ['place', 'shop', 'placed', 'orders', '3', '42@1700000000000', 'x'],
+      'place/shop/placed/orders/3/42@1700000000000/x',
+    ],
+    [['run', 'nightly', '0198-run', 'done'], 'run/nightly/0198-run/done'],
+    [['run', 'half\ud800', '0198-run', 'done'], 'run/half%d800/0198-run/done'],
+  ];
+  for (const [identity, key] of keys) t.is(publishedKey(identity), key);
+});
+
+test('no two identities have one key, and a key fits any ID and goes through a header as it is', (t) => {
+  const part = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 6 }),
+    fc.string({
+      unit: fc.constantFrom('/', '%', '2', 'f', 'd', '8', '0', '\n', '\u0085', '\ud800', '\udc00', 'ü'),
+    }),
+    fc.string({ minLength: 100, maxLength: 400 }),
+  );
+  const identity = fc.array(part, { minLength: 4, maxLength: 7 });
+  fc.assert(
+    fc.property(identity, identity, (one, other) => {
+      const key = publishedKey(one);
+      t.is(key, publishedKey([...one]));
+      t.is(key === publishedKey(other), JSON.stringify(one) === JSON.stringify(other));
+      t.true(Buffer.byteLength(key) <= MAX_ID_BYTES);
+      t.is(Buffer.from(key).toString(), key);
+      // oxlint-disable-next-line no-control-regex -- a header would change them
+      t.notRegex(key, /[\u0000-\u001f\u007f-\u009f]/);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('where one part ends and the next begins is seen in the key, whatever stands in them', (t) => {
+  const pieces = fc.array(fc.string({ unit: fc.constantFrom('a', '/', '%', '2', 'f'), maxLength: 3 }), {
+    minLength: 5,
+    maxLength: 8,
+  });
+  const between = fc.constantFrom('/', '%2f', '%252f', '');
+  /** As many parts, cut elsewhere. */
+  const cut = (list: readonly string[], at: number, glue: string) => [
+    ...list.slice(0, at),
+    `${list[at]}${glue}${list[at + 1]}`,
+    ...list.slice(at + 2),
+  ];
+  fc.assert(
+    fc.property(pieces, fc.nat(3), fc.nat(3), between, (list, at, otherAt, glue) => {
+      const [one, other] = [cut(list, at, glue), cut(list, otherAt, glue)];
+      t.is(publishedKey(one) === publishedKey(other), JSON.stringify(one) === JSON.stringify(other));
+    }),
+    { numRuns: 2_000 },
+  );
 });
