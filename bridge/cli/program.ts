@@ -8,6 +8,7 @@ import { failedCommand } from './failed-command.js';
 import { healthCommand } from './health-command.js';
 import { limitCommand } from './limit-command.js';
 import { pauseCommand, resumeCommand } from './pause-command.js';
+import { produceCommand } from './produce-command.js';
 import { quarantineCommand } from './quarantine-command.js';
 import { replayCommand } from './replay-command.js';
 import { reprocessCommand } from './reprocess-command.js';
@@ -49,6 +50,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     replayCommand(),
     quarantineCommand(),
     reprocessCommand(),
+    produceCommand(),
     capacityCommand(),
     pauseCommand(),
     resumeCommand(),
