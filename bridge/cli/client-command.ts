@@ -15,7 +15,15 @@ export async function withClient<T>(
   flags: ConfigFlags,
   use: (client: BridgeClient, config: ResolvedConfig, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const config = await configFrom(flags);
+  return withClientOf(await configFrom(flags), flags, use);
+}
+
+/** The same, with a configuration that is there. */
+export async function withClientOf<T>(
+  config: ResolvedConfig,
+  flags: ConfigFlags,
+  use: (client: BridgeClient, config: ResolvedConfig, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const logger = createLogger({ name: 'ktb', level: flags.logLevel ?? 'silent' });
   using interrupted = interruption();
   const client = new BridgeClient(config, { logger });

@@ -11,6 +11,7 @@ import { kafkaClient } from './kafka-client.js';
 import { recordOf } from './kafka-record.js';
 import { patchKafkajs } from './kafkajs-patches.js';
 import { LogPositions, type Fetched } from './log-positions.js';
+import { LogOutage } from './log-outage.js';
 import type { PartitionLog } from './record-source.js';
 
 const require = createRequire(import.meta.url);
@@ -30,8 +31,10 @@ export type KafkaAccess = Pick<ResolvedConfig['kafka'], 'brokers' | 'clientId' |
 export type Offsets = ReadonlyMap<number, bigint>;
 
 export interface LogReadOptions {
-  /** Where each partition ends; one that is not named is not read. @default it goes on, with partitions that come later too */
+  /** Where each partition ends; one that is not named is not read. @default it goes on */
   readonly to?: Offsets;
+  /** Also what comes to partitions that the topic gets later. @default false */
+  readonly discover?: boolean;
   readonly signal?: AbortSignal;
   /** How long Kafka may be away. @default 30000 */
   readonly patienceMs?: number;
@@ -94,7 +97,7 @@ export class KafkaLog {
   async *read(topic: string, from: Offsets, options: LogReadOptions = {}): AsyncIterable<SourceRecord> {
     const { signal, to } = options;
     const positions = new LogPositions(from, to);
-    const outage = new Outage(topic, options);
+    const outage = new LogOutage(topic, options);
     const cluster = clusterOf(this.#kafka, METADATA_MS);
     const stopped = new Promise<undefined>((resolve) =>
       signal?.addEventListener('abort', () => resolve(undefined), { once: true }),
@@ -109,7 +112,7 @@ export class KafkaLog {
           if (performance.now() - askedAt >= METADATA_MS) {
             leaders = await leadersOf(cluster, topic, askedAt !== -Infinity);
             askedAt = performance.now();
-            if (to === undefined) positions.discover(leaders.keys());
+            if (options.discover) positions.discover(leaders.keys());
           }
           for (const [node, partitions] of byNode(leaders, positions.open))
             if (!underWay.has(node))
@@ -213,36 +216,6 @@ class ReadFault extends Error {
     super(messageOf(cause), { cause });
     this.node = node;
     this.outOfRange = (cause as { readonly type?: string }).type === 'OFFSET_OUT_OF_RANGE';
-  }
-}
-
-/** How long Kafka is away by now, and who is told. */
-class Outage {
-  readonly #topic: string;
-  readonly #options: LogReadOptions;
-  #since: number | undefined;
-
-  constructor(topic: string, options: LogReadOptions) {
-    this.#topic = topic;
-    this.#options = options;
-  }
-
-  /** @throws BridgeError `KTB_KAFKA` where that is too long */
-  goesOn(error: unknown): void {
-    const { onAway, patienceMs = 30_000 } = this.#options;
-    if (this.#since === undefined) onAway?.(messageOf(error));
-    this.#since ??= performance.now();
-    if (performance.now() - this.#since < patienceMs) return;
-    throw new BridgeError('KTB_KAFKA', `${this.#topic} can't be read: ${messageOf(error)}`, {
-      cause: error,
-      retryable: true,
-    });
-  }
-
-  over(): void {
-    if (this.#since === undefined) return;
-    this.#since = undefined;
-    this.#options.onAway?.(undefined);
   }
 }
 

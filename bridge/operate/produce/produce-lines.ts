@@ -2,16 +2,16 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { BridgeError, messageOf } from '../../errors.js';
 import { IDEMPOTENCY_KEY_HEADER } from '../../intake/idempotency-key.js';
 import type { KafkaLog } from '../../intake/kafka-log.js';
-import { bytesOf } from '../../producer/message.js';
 import type { Producer } from '../../producer/producer.js';
 import { within } from '../../timing.js';
+import { keysOf, linesAfter, otherInput, pendingOf } from './earlier-lines.js';
 import { linesOf, type InputLine } from './input-lines.js';
 import type { LineMessage, LineResult } from './line-record.js';
-import { chained, digestOf } from './line-window.js';
-import { linesInLog, type PendingLine } from './lines-in-log.js';
+import { digestOf } from './line-window.js';
+import { linesInLog } from './lines-in-log.js';
 import { pacedLines } from './pace.js';
 import { RunState } from './run-state.js';
-import { MAY_BE_SENT, type StateFile } from './state-file.js';
+import type { StateFile } from './state-file.js';
 
 export interface ProduceTools {
   readonly producer: Pick<Producer, 'start' | 'send' | 'hasRoom' | 'room' | 'flush'>;
@@ -125,12 +125,12 @@ class ProduceRun {
   }
 
   async #readAll(): Promise<void> {
-    const { input } = this.#request;
+    const { input, name } = this.#request;
     addAbortSignal(this.#stop.signal, input);
     try {
       const lines = linesOf(input)[Symbol.asyncIterator]();
-      const early = await this.#passDone(lines);
-      const found = await this.#findSent(early);
+      const early = await linesAfter(lines, this.#state.before, name);
+      const found = await this.#foundOf(early);
       for (const line of early) await this.#take(line, found);
       for (;;) {
         const next = await lines.next();
@@ -138,48 +138,19 @@ class ProduceRun {
         await this.#take(next.value, found);
       }
       this.#ended = !this.#stop.signal.aborted;
-      if (this.#ended) this.#state.checkEnd(this.#request.name);
+      if (this.#ended) this.#state.checkEnd(name);
     } catch (error) {
       // What ends the input's reading is the signal itself.
       if (!this.#stop.signal.aborted) this.#fail(error);
     }
   }
 
-  /** Past the lines that are done with. @returns those after them that an earlier run may have sent */
-  async #passDone(lines: AsyncIterator<InputLine>): Promise<readonly InputLine[]> {
-    const { before } = this.#state;
-    const { name } = this.#request;
-    let chain = '';
-    for (let line = 1; line <= before.lines; line++) {
-      const next = await lines.next();
-      if (next.done) throw otherInput(name, `at least ${before.lines} lines`, `${line - 1}`);
-      chain = chained(chain, digestOf(next.value.bytes));
-    }
-    if (chain !== before.sha256)
-      throw otherInput(name, `the ${before.lines} lines that were sent`, 'other ones');
-    const early: InputLine[] = [];
-    if (before.head === 0) return early;
-    for (let bytes = 0; ;) {
-      const next = await lines.next();
-      if (next.done) return early;
-      early.push(next.value);
-      if (next.value.number > before.head) bytes += next.value.bytes.length;
-      if (next.value.number > before.head + MAY_BE_SENT.lines || bytes > MAY_BE_SENT.bytes) return early;
-    }
-  }
-
-  async #findSent(early: readonly InputLine[]): Promise<ReadonlySet<number>> {
-    const { log } = this.#tools;
+  /** Which of the lines stand in the topic, though no state knows it. */
+  async #foundOf(lines: readonly InputLine[]): Promise<ReadonlySet<number>> {
     const { topic, read } = this.#request;
-    const pending: PendingLine[] = [];
-    for (const { number: line, bytes } of early) {
-      if (this.#state.before.ahead[line] !== undefined) continue;
-      const result = read(bytes);
-      if (result.kind !== 'record') continue;
-      const { key, value } = result.message;
-      pending.push({ line, idempotencyKey: this.#keyOf(line, result.message), key: bytesOf(key), value });
-    }
-    const found = await linesInLog(log, topic, this.#state.positions, pending, this.#stop.signal);
+    const pending = pendingOf(lines, this.#state, read);
+    const { positions } = this.#state;
+    const found = await linesInLog(this.#tools.log, topic, positions, pending, this.#stop.signal);
     if (found.gone.length > 0) this.#options.onGone?.(found.gone);
     return found.lines;
   }
@@ -210,7 +181,8 @@ class ProduceRun {
     const size = (message.key?.length ?? 0) + (message.value?.length ?? 0) + OVERHEAD_BYTES;
     if (!producer.hasRoom(size)) await producer.room(size, signal);
     if (signal.aborted) return;
-    const headers = { ...message.headers, [IDEMPOTENCY_KEY_HEADER]: this.#keyOf(line, message, true) };
+    const keys = keysOf(message, this.#state.run, line);
+    const headers = { ...message.headers, [IDEMPOTENCY_KEY_HEADER]: keys };
     this.#underWay++;
     producer
       .send({ ...message, topic: this.#request.topic, headers })
@@ -221,14 +193,6 @@ class ProduceRun {
       .finally(() => {
         if (--this.#underWay === 0) this.#idle?.();
       });
-  }
-
-  #keyOf(line: number, { headers }: LineMessage): Buffer;
-  #keyOf(line: number, { headers }: LineMessage, all: true): Buffer | readonly Buffer[];
-  #keyOf(line: number, { headers }: LineMessage, all?: true): Buffer | readonly Buffer[] {
-    const own = headers?.[IDEMPOTENCY_KEY_HEADER] as readonly Buffer[] | undefined;
-    if (own === undefined || own.length === 0) return Buffer.from(`${this.#state.run}:${line}`);
-    return all ? own : own.at(-1)!;
   }
 
   #refused(line: number, error: unknown): void {
@@ -277,11 +241,4 @@ class ProduceRun {
   get #report(): ProduceReport {
     return { ...this.#state.counts, ended: this.#ended && this.#failure === undefined };
   }
-}
-
-function otherInput(name: string, expected: string, got: string): BridgeError {
-  return new BridgeError(
-    'KTB_STATE',
-    `Expected ${name} to have ${expected}, got ${got}: the state is of another input; --restart begins anew`,
-  );
 }
