@@ -185,6 +185,7 @@ export class KafkaLog {
     const { rawMessages, messages } = new this.#Batch(topic, asked.toString(), answer);
     return {
       partition: answer.partition,
+      from: asked,
       messages,
       last: rawMessages.length === 0 ? undefined : BigInt(rawMessages.at(-1)!.offset),
       stableEnd: BigInt(answer.lastStableOffset),

@@ -1,6 +1,8 @@
 /** What a fetch has brought of a partition. */
 export interface Fetched {
   readonly partition: number;
+  /** Where it was asked from. */
+  readonly from: bigint;
   /** Those that are handed on: a marker or an aborted transaction is not. */
   readonly messages: readonly { readonly offset: string }[];
   /** The last offset that came, handed on or not. Undefined: nothing came. */
@@ -53,8 +55,10 @@ export class LogPositions {
 
   /** Goes on behind what came. @returns what is to be handed on */
   take<T extends Fetched>(fetched: T): T['messages'] {
-    const { partition, messages, last, stableEnd } = fetched;
+    const { partition, from, messages, last, stableEnd } = fetched;
     const at = this.of(partition);
+    // Of a leader that was asked before the partition moved: another one has brought more since.
+    if (from !== at && (last === undefined || last < at)) return [];
     const to = this.#to?.get(partition);
     const taken = messages.filter(
       ({ offset }) => BigInt(offset) >= at && (to === undefined || BigInt(offset) < to),

@@ -248,6 +248,7 @@ test('a reader goes on behind what came, and past what is never handed on', (t) 
   const positions = new LogPositions(new Map([[0, 5n]]), new Map([[0, 12n]]));
   const fetched = (offsets: readonly number[], last?: number, stableEnd = 12) => ({
     partition: 0,
+    from: positions.of(0),
     messages: offsets.map((offset) => ({ offset: String(offset) })),
     last: last === undefined ? undefined : BigInt(last),
     stableEnd: BigInt(stableEnd),
@@ -268,13 +269,33 @@ test('a reader goes on behind what came, and past what is never handed on', (t) 
 
 test('an open transaction is not waited for where the reading is to end', (t) => {
   const positions = new LogPositions(new Map([[0, 5n]]), new Map([[0, 12n]]));
-  positions.take({ partition: 0, messages: [], last: undefined, stableEnd: 5n });
+  positions.take({ partition: 0, from: 5n, messages: [], last: undefined, stableEnd: 5n });
   t.true(positions.over);
   const following = new LogPositions(new Map([[0, 5n]]), undefined);
-  following.take({ partition: 0, messages: [], last: undefined, stableEnd: 5n });
+  following.take({ partition: 0, from: 5n, messages: [], last: undefined, stableEnd: 5n });
   t.false(following.over);
   following.discover([0, 1]);
   t.deepEqual(following.open, [0, 1]);
   following.clamp(0, 7n, 9n);
   t.is(following.of(0), 7n, 'what is gone is passed');
+});
+
+test('an answer that comes late, from a leader that is none any more, skips and repeats nothing', (t) => {
+  const positions = new LogPositions(new Map([[0, 5n]]), undefined);
+  const take = (from: bigint, offsets: readonly number[]) =>
+    positions
+      .take({
+        partition: 0,
+        from,
+        messages: offsets.map((offset) => ({ offset: String(offset) })),
+        last: offsets.length === 0 ? undefined : BigInt(offsets.at(-1)!),
+        stableEnd: 100n,
+      })
+      .map(({ offset }) => Number(offset));
+  t.deepEqual(take(5n, [5, 6, 7, 8]), [5, 6, 7, 8]);
+  t.deepEqual(take(5n, [5, 6]), []);
+  t.is(positions.of(0), 9n);
+  t.deepEqual(take(5n, []), []);
+  t.deepEqual(take(5n, [5, 6, 7, 8, 9]), [9]);
+  t.is(positions.of(0), 10n);
 });
