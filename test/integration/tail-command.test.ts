@@ -1,4 +1,5 @@
 import test from 'ava';
+import { timeText } from '../../bridge/cli/output.js';
 import { committedOffsets, createTopic, produce, withAdmin } from '../helpers/kafka.js';
 import { createScene } from '../faults/scene.js';
 import { startKtb, startProcess } from '../faults/process.js';
@@ -6,6 +7,9 @@ import { testStack, unique } from '../helpers/stack.js';
 import { until } from '../helpers/until.js';
 
 type Line = Record<string, unknown>;
+
+/** An hour ago: retention removes what is older than a week. */
+const BEGAN = Math.floor(Date.now() / 1000) * 1000 - 3_600_000;
 
 const linesOf = (text: string): Line[] =>
   text
@@ -26,7 +30,7 @@ async function topicWith(count: number): Promise<{ topic: string; brokers: reado
   await produce(
     brokers,
     topic,
-    Array.from({ length: count }, (_, n) => ({ ...event(n), timestamp: 1_700_000_000_000 + n * 60_000 })),
+    Array.from({ length: count }, (_, n) => ({ ...event(n), timestamp: BEGAN + n * 60_000 })),
   );
   return { topic, brokers };
 }
@@ -46,7 +50,7 @@ test('records are shown from an offset or a time on, filtered, and without a gro
   const [whole, offset, time, key, ids, where, header, type, limited, latest] = await Promise.all([
     numbers(),
     numbers('--from', '15', '--partition', '1'),
-    numbers('--from', new Date(1_700_000_000_000 + 30 * 60_000).toISOString()),
+    numbers('--from', new Date(BEGAN + 30 * 60_000).toISOString()),
     numbers('--key', 'k1'),
     numbers('--key', 'id-7'),
     numbers('--where', '/customer/id=3', '--from', 'earliest'),
@@ -102,7 +106,7 @@ test('it follows what comes until Ctrl-C', async (t) => {
   t.is((await ktb.exited).code, 130);
   const lines = ktb.stdout.trimEnd().split('\n');
   t.is(lines.length, 6);
-  t.true(lines.some((line) => line.startsWith(`${topic}/0/0  2023-11-14 22:13:20  k0  even  {"n":0,`)));
+  t.true(lines.some((line) => line.startsWith(`${topic}/0/0  ${timeText(BEGAN)}  k0  even  {"n":0,`)));
 });
 
 test('what is shown as base64 is what ktb produce makes the same records of', async (t) => {
@@ -125,14 +129,14 @@ test('what is shown as base64 is what ktb produce makes the same records of', as
       value: null,
       headers: { 'idempotency-key': '3' },
       partition: 1,
-      timestamp: 1_700_000_000_000,
+      timestamp: BEGAN,
     },
     { key: null, value: '', headers: { 'idempotency-key': '4' } },
   ]);
   const main = new URL('../../bridge/cli/main.ts', import.meta.url).pathname;
   const ktb = `'${process.execPath}' --import '${import.meta.resolve('tsx')}' '${main}'`;
   const at = `--brokers ${brokers.join(',')}`;
-  const piped = startProcess({
+  await using piped = startProcess({
     name: 'tail | produce',
     command: 'bash',
     args: [
@@ -172,7 +176,7 @@ test('a reader that goes away ends it', async (t) => {
   const { topic, brokers } = await topicWith(400);
   const main = new URL('../../bridge/cli/main.ts', import.meta.url).pathname;
   const ktb = `'${process.execPath}' --import '${import.meta.resolve('tsx')}' '${main}'`;
-  const head = startProcess({
+  await using head = startProcess({
     name: 'tail | head',
     command: 'bash',
     args: ['-c', `${ktb} tail ${topic} --brokers ${brokers.join(',')} --from earliest | head -n 1`],
@@ -238,14 +242,18 @@ test('outcomes say what has become of each record, while the group stays as it i
     lines.map(({ state }) => state),
     ['completed', 'failed', 'duplicate', 'quarantined', 'quarantined', 'filtered'],
   );
-  t.like(lines[1], { workflowId: 'dead', reason: 'ForGood: the cause is not mended', route: 'work' });
-  t.regex(String(lines[1]!['link']), /^http:\/\/ui\.test\/.*\/dead\//);
+  t.like(lines[1], {
+    workflowId: `${scene.name}:dead`,
+    reason: 'ForGood: the cause is not mended',
+    route: 'work',
+  });
+  t.regex(String(lines[1]!['link']), /^http:\/\/ui\.test\/.*dead\//);
   t.is(lines[2]!['first'], `${scene.topic}/0/0`);
   t.regex(String(lines[4]!['error']), /JSON/);
   t.deepEqual(await committedOffsets(scene.stack.kafka.brokers, scene.groupId, scene.topic), committed);
   await scene.produce([typed('late', { sleepMs: 300 })]);
   await follows.waitForOutput('"late"');
-  t.like(linesOf(follows.stdout).at(-1), { workflowId: 'late', state: 'completed' });
+  t.like(linesOf(follows.stdout).at(-1), { workflowId: `${scene.name}:late`, state: 'completed' });
   t.is(linesOf(follows.stdout).length, 1);
 });
 
