@@ -11,13 +11,13 @@ import { digestOf } from './line-window.js';
 import { linesInLog } from './lines-in-log.js';
 import { pacedLines } from './pace.js';
 import { RunState } from './run-state.js';
-import type { StateFile } from './state-file.js';
+import type { StateStore } from './state-file.js';
 
 export interface ProduceTools {
   readonly producer: Pick<Producer, 'start' | 'send' | 'hasRoom' | 'room' | 'flush'>;
   readonly log: Pick<KafkaLog, 'logs' | 'read'>;
   /** Where it is kept how far the run has come. */
-  readonly state?: StateFile;
+  readonly state?: StateStore;
 }
 
 export interface ProduceRequest {

@@ -4,7 +4,7 @@ import type { Offsets } from '../../intake/kafka-log.js';
 import type { PartitionLog } from '../../intake/record-source.js';
 import type { SentRecord } from '../../producer/outgoing.js';
 import { LineWindow, NOTHING_DONE, type LinesDone } from './line-window.js';
-import { MAY_BE_SENT, type ProduceState, type StateFile } from './state-file.js';
+import { MAY_BE_SENT, type ProduceState, type StateStore } from './state-file.js';
 
 /** How far a run has come, in memory and on the disk. */
 export class RunState {
@@ -12,7 +12,7 @@ export class RunState {
   readonly before: LinesDone & { readonly head: number };
   readonly run: string;
   readonly window: LineWindow;
-  readonly #file: StateFile | undefined;
+  readonly #file: StateStore | undefined;
   readonly #topic: string;
   readonly #positions: Map<number, bigint>;
   readonly #earlier: { readonly sent: number; readonly skipped: number };
@@ -26,7 +26,7 @@ export class RunState {
   #changed = false;
 
   private constructor(
-    file: StateFile | undefined,
+    file: StateStore | undefined,
     topic: string,
     loaded: ProduceState | undefined,
     positions: Map<number, bigint>,
@@ -46,7 +46,7 @@ export class RunState {
    * @throws BridgeError `KTB_STATE`
    */
   static async begin(
-    file: StateFile | undefined,
+    file: StateStore | undefined,
     topic: string,
     logs: readonly PartitionLog[],
     limits: { readonly lines: number; readonly bytes: number },
@@ -134,7 +134,7 @@ export class RunState {
     return this.#saving;
   }
 
-  async #save(file: StateFile, ended: boolean): Promise<void> {
+  async #save(file: StateStore, ended: boolean): Promise<void> {
     const saved = { head: this.window.head, bytesRead: this.#bytesRead };
     const { sent } = this.counts;
     await file.write({

@@ -22,6 +22,16 @@ export interface ProduceState extends LinesDone {
   readonly ended: boolean;
 }
 
+/** Where a run's state is kept. */
+export interface StateStore {
+  /** As it stands in messages. */
+  readonly path: string;
+  /** Undefined: there is none yet. @throws BridgeError `KTB_STATE` */
+  load(): Promise<ProduceState | undefined>;
+  /** Resolves when it is durable; one after the other. @throws BridgeError `KTB_STATE` */
+  write(state: ProduceState): Promise<void>;
+}
+
 /** What may be sent of the lines after a state's `head`, before another one is written. */
 export const MAY_BE_SENT = { lines: 4_000, bytes: 8 * 1024 * 1024 };
 
@@ -29,7 +39,7 @@ export const MAY_BE_SENT = { lines: 4_000, bytes: 8 * 1024 * 1024 };
  * The state file of a run: written beside itself, synced, and put in its place, so that it is always a whole one. It is
  * this process's alone until it is closed.
  */
-export class StateFile {
+export class StateFile implements StateStore {
   readonly path: string;
   readonly #unlock: () => Promise<void>;
   #writing: Promise<void> = Promise.resolve();
@@ -49,7 +59,6 @@ export class StateFile {
     }
   }
 
-  /** Undefined: there is none yet. @throws BridgeError `KTB_STATE` */
   async load(): Promise<ProduceState | undefined> {
     let text: string;
     try {
@@ -66,7 +75,6 @@ export class StateFile {
     );
   }
 
-  /** Resolves when it is on the disk. One after the other. @throws BridgeError `KTB_STATE` */
   write(state: ProduceState): Promise<void> {
     const written = this.#writing.then(() => this.#write(`${JSON.stringify(state)}\n`));
     this.#writing = written.catch(() => undefined);
