@@ -17,6 +17,11 @@ export interface CutLimits {
   readonly mayLeave: (record: Outgoing) => boolean;
 }
 
+/** What waits for room has a time of its own; what nobody waits for has none. */
+export function isExpired({ deadlineMs, ending, waits }: Outgoing, now: number): boolean {
+  return deadlineMs <= now && ending !== undefined && !waits;
+}
+
 /**
  * The records of one partition, in the order in which they leave: nothing overtakes, not even a retry. Without a
  * partition: those of a topic whose partitions are not known yet; they don't leave, they are placed.
@@ -37,6 +42,8 @@ export class Lane {
   spilling = 0;
   #queue: Outgoing[] = [];
   #bytes = 0;
+  /** No deadline of those in the queue is before. Not looked for at every record: it is each other's, nearly always. */
+  #dueMs = Infinity;
 
   constructor(topic: string, partition: number | undefined) {
     this.topic = topic;
@@ -58,6 +65,7 @@ export class Lane {
   /** To its place by order: at the end, but for what comes out of the spill file. */
   add(record: Outgoing): void {
     this.#bytes += record.bytes;
+    this.#dueMs = Math.min(this.#dueMs, record.deadlineMs);
     let at = this.#queue.length;
     while (at > 0 && this.#queue[at - 1]!.order > record.order) at--;
     if (at === this.#queue.length) this.#queue.push(record);
@@ -80,6 +88,23 @@ export class Lane {
     this.#queue = this.#queue.filter((record) => !gone.has(record));
     for (const { bytes } of removed) this.#bytes -= bytes;
     return removed;
+  }
+
+  /** Whether one has waited too long. */
+  hasExpired(now: number): boolean {
+    if (now < this.#dueMs) return false;
+    let found = false;
+    this.#dueMs = Infinity;
+    for (const record of this.#queue) {
+      if (isExpired(record, now)) found = true;
+      else if (record.ending !== undefined) this.#dueMs = Math.min(this.#dueMs, record.deadlineMs);
+    }
+    return found;
+  }
+
+  /** When {@link hasExpired} is to be asked again. */
+  get dueMs(): number {
+    return this.#dueMs;
   }
 
   /** Whether its first record may leave. */
@@ -128,6 +153,9 @@ export class Lane {
     const { records } = this.flight!;
     this.flight = undefined;
     this.#queue.unshift(...records);
-    for (const { bytes } of records) this.#bytes += bytes;
+    for (const { bytes, deadlineMs } of records) {
+      this.#bytes += bytes;
+      this.#dueMs = Math.min(this.#dueMs, deadlineMs);
+    }
   }
 }
