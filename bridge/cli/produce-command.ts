@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { access, constants, rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { Command, Option } from 'commander';
@@ -141,7 +141,7 @@ async function produce({ topic, flags, parts, input, state, signal }: Run): Prom
     } else if (skipped > 0) process.exitCode = FOUND_SOMETHING;
   } catch (error) {
     shown.end();
-    if (state) sayHowItGoesOn(state);
+    if (state && existsSync(state.path)) sayHowItGoesOn(state);
     throw error;
   } finally {
     await producer.close({ timeoutMs: CLOSE_MS });
