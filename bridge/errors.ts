@@ -10,6 +10,7 @@
  * `KTB_LOCAL_STACK`: a piece of the local stack can't be had; the message lists the ways to get it.
  * `KTB_HTTP`: probes and metrics can't be served where they should be.
  * `KTB_RECORD`: a record can't be decoded, routed, taken or encoded.
+ * `KTB_STATE`: the state file of `ktb produce` can't be used: another input's, another process's, or the disk refuses it.
  *
  * Of the producer, see `SendError`:
  * `KTB_BACK_PRESSURE`: the buffer is full, and this record was dropped or refused; the error's `reason` says which.
@@ -31,6 +32,7 @@ export type BridgeErrorCode =
   | 'KTB_LOCAL_STACK'
   | 'KTB_HTTP'
   | 'KTB_RECORD'
+  | 'KTB_STATE'
   | 'KTB_BACK_PRESSURE'
   | 'KTB_CIRCUIT_OPEN'
   | 'KTB_DEAD_LETTERED'

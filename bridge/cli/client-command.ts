@@ -5,7 +5,7 @@ import { temporalService } from '../connections/service.js';
 import { createLogger } from '../observe/logger.js';
 import { TemporalFault } from '../temporal/temporal-port.js';
 import { BridgeError } from '../errors.js';
-import { configFrom, type ConfigFlags } from './command.js';
+import { configFrom, interruption, type ConfigFlags } from './command.js';
 
 /**
  * Runs a command that asks or changes something and ends. Ctrl-C ends it in order: what was begun on the server goes on
@@ -15,14 +15,17 @@ export async function withClient<T>(
   flags: ConfigFlags,
   use: (client: BridgeClient, config: ResolvedConfig, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const config = await configFrom(flags);
+  return withClientOf(await configFrom(flags), flags, use);
+}
+
+/** The same, with a configuration that is there. */
+export async function withClientOf<T>(
+  config: ResolvedConfig,
+  flags: ConfigFlags,
+  use: (client: BridgeClient, config: ResolvedConfig, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const logger = createLogger({ name: 'ktb', level: flags.logLevel ?? 'silent' });
-  const interrupted = new AbortController();
-  const onSignal = () => {
-    if (interrupted.signal.aborted) process.exit(130);
-    interrupted.abort();
-  };
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
+  using interrupted = interruption();
   const client = new BridgeClient(config, { logger });
   try {
     return await use(client, config, interrupted.signal);
@@ -38,6 +41,5 @@ export async function withClient<T>(
     );
   } finally {
     await client.close();
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
   }
 }

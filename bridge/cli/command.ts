@@ -48,6 +48,25 @@ export function report(error: unknown): void {
   process.exitCode = code === 'KTB_CONFIG' || code === 'KTB_USAGE' ? 2 : 1;
 }
 
+/**
+ * A signal that Ctrl-C or a SIGTERM fires: what is under way ends in order. The second one ends the process at once. To be
+ * disposed of.
+ */
+export function interruption(): { readonly signal: AbortSignal; [Symbol.dispose](): void } {
+  const interrupted = new AbortController();
+  const onSignal = (): void => {
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort();
+  };
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
+  return {
+    signal: interrupted.signal,
+    [Symbol.dispose]: () => {
+      for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
+    },
+  };
+}
+
 /** What a long-running command is ended by. */
 export interface Closable {
   close(): Promise<void>;

@@ -31,6 +31,7 @@ const STATE_COLOURS: Readonly<Record<string, Colour>> = {
   ready: 'green',
   running: 'cyan',
   failed: 'red',
+  foreign: 'red',
   'not-reset': 'red',
   quarantined: 'yellow',
   waiting: 'yellow',

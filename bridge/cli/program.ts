@@ -8,12 +8,14 @@ import { failedCommand } from './failed-command.js';
 import { healthCommand } from './health-command.js';
 import { limitCommand } from './limit-command.js';
 import { pauseCommand, resumeCommand } from './pause-command.js';
+import { produceCommand } from './produce-command.js';
 import { quarantineCommand } from './quarantine-command.js';
 import { replayCommand } from './replay-command.js';
 import { reprocessCommand } from './reprocess-command.js';
 import { statusCommand } from './status-command.js';
 import { doctorCommand } from './doctor-command.js';
 import { setupCommand } from './setup-command.js';
+import { tailCommand } from './tail-command.js';
 import { workerCommand } from './worker-command.js';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something. */
@@ -31,6 +33,8 @@ Examples:
   ktb status order-17          what became of the record with this key
   ktb failed --by reason       dead letters, by their reason
   ktb replay --reason "bank"   run them again
+  ktb produce orders --file orders.jsonl
+  ktb tail orders --outcomes   records as they come, and what becomes of them
   ktb capacity --watch         what the workers can take, live
   ktb doctor                   what is wrong, and what to do
 
@@ -49,6 +53,8 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 found something.`,
     replayCommand(),
     quarantineCommand(),
     reprocessCommand(),
+    produceCommand(),
+    tailCommand(),
     capacityCommand(),
     pauseCommand(),
     resumeCommand(),

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { isJsonPointer } from '../intake/json-pointer.js';
 
 /** `3` */
 export function wholeNumber(text: string): number {
@@ -47,4 +48,20 @@ export function place(text: string): bigint | Date {
   const offset = /^(?:offset:)?(\d+)$/.exec(text)?.[1];
   if (offset !== undefined && (offset.length < 12 || text.startsWith('offset:'))) return BigInt(offset);
   return new Date(time(text));
+}
+
+/** `name=value`, collected over several options: values by name. */
+export function namedValues(
+  text: string,
+  before: Readonly<Record<string, readonly string[]>> = {},
+): Readonly<Record<string, readonly string[]>> {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('Expected `name=value`.');
+  return { ...before, [name]: [...(before[name] ?? []), value] };
+}
+
+/** `/orderId` */
+export function jsonPointer(text: string): string {
+  if (!isJsonPointer(text)) throw new InvalidArgumentError('Expected a JSON pointer, such as /orderId.');
+  return text;
 }

@@ -11,7 +11,10 @@ const LEVELS = new Map<number, 'debug' | 'warn' | 'error'>([
 ]);
 
 /** kafkajs's own client, with the settings that held under faults; its log goes to ours, at debug. */
-export function kafkaClient(kafka: ResolvedConfig['kafka'], logger: Logger): Kafka {
+export function kafkaClient(
+  kafka: Pick<ResolvedConfig['kafka'], 'brokers' | 'clientId' | 'ssl' | 'sasl'>,
+  logger: Logger,
+): Kafka {
   return new Kafka({
     brokers: [...kafka.brokers],
     clientId: kafka.clientId,

@@ -31,6 +31,9 @@ import {
   type ResolveAction,
   type ResolutionOptions,
 } from './quarantine.js';
+import type { MappedRecord } from '../intake/mapped-record.js';
+import type { SourceRecord } from '../record.js';
+import { outcomeOf, type RecordOutcome } from './record-outcome.js';
 import { executionsOf, recordStatus, type RecordStatus } from './record-status.js';
 import { replay } from './replay.js';
 import { whoAmI } from './replay-run.js';
@@ -88,6 +91,11 @@ export class BridgeClient {
    */
   status(key: string): Promise<RecordStatus> {
     return recordStatus(this.#sources, this.#config, key);
+  }
+
+  /** What has become of a record that was read; for `ktb tail`. @throws TemporalFault */
+  outcome(record: SourceRecord, mapped: MappedRecord): Promise<RecordOutcome> {
+    return outcomeOf(this.#sources, this.#config, record, mapped);
   }
 
   /** Dead letters, newest first; quarantine has its own list. @throws TemporalFault */

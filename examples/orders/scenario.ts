@@ -16,11 +16,12 @@ const ORDERS = 300;
 
 const once = process.argv.includes('--once') || !process.stdout.isTTY;
 const records = demoRecords(ORDERS);
-const client = createBridgeClient(await loadConfig({ file: configFile }));
+const config = await loadConfig({ file: configFile });
+const client = createBridgeClient(config);
 beginTroubles(env('KTB_LOG_DIR'));
 const begun = new Date();
 
-await produce(records);
+await produce(config, records);
 const wrong = [...showOutcomes(records, await settle(records.length, begun))];
 await showTroubles(client);
 print('\nNow the causes are mended, and everything is sent through again.');

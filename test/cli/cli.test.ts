@@ -30,7 +30,7 @@ test('--help names every command and gives examples', async (t) => {
   t.regex(stdout, /Exit codes: 0 done, 1 failed, 2 wrong use/);
 });
 
-for (const command of ['bridge', 'worker', 'dev', 'setup', 'doctor']) {
+for (const command of ['bridge', 'worker', 'dev', 'setup', 'doctor', 'produce', 'tail']) {
   test(`ktb ${command} --help gives examples`, async (t) => {
     const { code, stdout } = await ktb([command, '--help']);
     t.is(code, 0);
@@ -52,6 +52,34 @@ test('an unknown command is wrong use: 2, and where help is', async (t) => {
   t.regex(stderr, /unknown command 'brigde'/);
   t.regex(stderr, /ktb --help/);
 });
+
+for (const args of [
+  ['produce', 'orders', '--rate', '0'],
+  ['produce', 'orders', '--key-field', 'orderId'],
+  ['produce', 'orders', '--header', 'no value'],
+  ['produce', 'orders', '--brokers', 'localhost'],
+  ['produce', 'orders', '--brokers', 'localhost:1', '--file', 'nowhere.jsonl'],
+  ['tail', 'orders', '--from', 'yesterday'],
+  ['tail', 'orders', '--where', 'id=17'],
+  ['tail', 'orders', '--limit', '-1'],
+])
+  test(`ktb ${args.join(' ')} is wrong use: 2, and says what was expected`, async (t) => {
+    const { code, stdout, stderr } = await ktb(args);
+    t.is(code, 2);
+    t.is(stdout, '');
+    t.regex(stderr, /Expected/);
+  });
+
+for (const args of [
+  ['tail', 'orders', '--no-follow'],
+  ['produce', 'orders', '--file', 'package.json', '--no-resume', '--raw'],
+])
+  test(`ktb ${args[0]} without Kafka fails: 1, and says that Kafka does not answer`, async (t) => {
+    const { code, stdout, stderr } = await ktb([...args, '--brokers', '127.0.0.1:1']);
+    t.is(code, 1);
+    t.is(stdout, '');
+    t.regex(stderr, /KTB_KAFKA: Kafka does not tell where orders stands/);
+  });
 
 test('an unknown option and a bad value are wrong use: 2', async (t) => {
   const unknown = await ktb(['bridge', '--confg', 'x']);

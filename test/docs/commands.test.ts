@@ -4,8 +4,11 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { Command } from 'commander';
 import { program } from '../../bridge/cli/program.js';
+import { TailPrinter } from '../../bridge/cli/tail-printer.js';
+import { createRecordViewer } from '../../bridge/operate/tail/record-view.js';
 import { jsonOf } from '../../bridge/cli/replay-command.js';
 import { leaseRequest, workerReport } from '../temporal/capacity-port-contract.js';
+import { sourceRecord } from '../helpers/doubles/mapped-records.js';
 import { all, Operated } from '../helpers/doubles/operated.js';
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
@@ -79,6 +82,13 @@ for (const [heading, of, path, name, more] of [
     'ReprocessReport',
     ['topic', 'generation', 'dryRun'],
   ],
+  [
+    'JSON of ktb produce',
+    undefined,
+    'operate/produce/produce-lines.ts',
+    'ProduceReport',
+    ['topic', 'elapsedMs', 'state'],
+  ],
   ['JSON of ktb capacity', 'workers[]', '../workflows/capacity/contract.ts', 'WorkerView', []],
   ['JSON of ktb capacity', 'bridges[]', '../workflows/capacity/contract.ts', 'BridgeView', []],
   [
@@ -128,6 +138,33 @@ test('what failed prints is what is documented', async (t) => {
   const groups = await it.client.failedByReason();
   t.true(groups.length > 0);
   for (const group of groups) describes(t, fieldsOf('JSON of ktb failed --by reason'), group);
+});
+
+test('what tail prints is what is documented', async (t) => {
+  const it = new Operated();
+  it.record('a', { offset: 1 });
+  const viewer = createRecordViewer(it.config);
+  const printer = new TailPrinter({ json: true, base64: false });
+  const fields = fieldsOf('JSON of ktb tail');
+  const text = (one: string) => Buffer.from(one);
+  const bytes = Buffer.from([255]);
+  const typed = { 'event-type': text('placed') };
+  const lines: object[] = [];
+  for (const record of [
+    sourceRecord({ offset: 1n, key: text('k'), headers: { ...typed, 'idempotency-key': text('a') } }),
+    sourceRecord({ offset: 2n, key: text('k'), headers: { ...typed, 'idempotency-key': text('a') } }),
+    sourceRecord({ key: bytes, value: bytes, headers: { raw: bytes } }),
+    sourceRecord({ value: null }),
+  ]) {
+    const view = await viewer(record);
+    const outcome = await it.client.outcome(record, view.mapped!);
+    lines.push(JSON.parse(printer.text(view, outcome)) as object);
+  }
+  for (const line of lines) describes(t, fields, line);
+  t.deepEqual(
+    [...new Set(lines.flatMap((line) => Object.keys(line)))].toSorted(),
+    [...fields.keys()].toSorted(),
+  );
 });
 
 test('what replay prints is what is documented, field for field', async (t) => {

@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { CAPACITY_WORKFLOW } from '../../workflows/capacity/contract.js';
-import { committedOffsets, createTopic, logEnds, produce, type TestMessage } from '../helpers/kafka.js';
+import {
+  committedOffsets,
+  createTopic,
+  logEnds,
+  produce,
+  producePlain,
+  type TestMessage,
+} from '../helpers/kafka.js';
 import { writeProject, type Project } from '../helpers/project.js';
 import { testStack, unique, type TestStack } from '../helpers/stack.js';
 import { connectTemporal, listExecutions } from '../helpers/temporal.js';
@@ -48,6 +55,8 @@ export interface Scene extends AsyncDisposable {
   bridge(name?: string, args?: readonly string[], env?: NodeJS.ProcessEnv): StartedProcess;
   worker(name?: string, env?: NodeJS.ProcessEnv): StartedProcess;
   produce(messages: readonly TestMessage[]): ReturnType<typeof produce>;
+  /** As they are, also without an idempotency key. */
+  producePlain(messages: readonly TestMessage[]): ReturnType<typeof producePlain>;
   /** Writes the config anew; processes that start later have it. */
   reconfigure(change: SceneOptions): void;
   handled(): HandlersRecord;
@@ -157,6 +166,7 @@ async function openScene(options: SceneOptions, leave: () => void): Promise<Scen
       start(as, ['bridge', '--report-every', '0.5', ...args], extra),
     worker: (as = 'worker', extra = {}) => start(as, ['worker'], extra),
     produce: (messages) => produce(brokers, topic, messages),
+    producePlain: (messages) => producePlain(brokers, topic, messages),
     reconfigure: (change) => {
       project.write(
         'temporal.config.ts',

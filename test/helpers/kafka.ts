@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Kafka, logLevel, type Admin, type IHeaders, type KafkaConfig, type ProducerConfig } from 'kafkajs';
+import { Kafka, logLevel, type Admin, type IHeaders, type KafkaConfig } from 'kafkajs';
+import { createProducer, type SentRecord } from '../../bridge/index.js';
 import { patchKafkajs } from '../../bridge/intake/kafkajs-patches.js';
 import { until } from './until.js';
 
@@ -95,21 +96,53 @@ export interface ProducedMessage {
   readonly offset: bigint;
 }
 
-/** One send and one request are bounded so; a request over 1 MB is refused by the broker's default. */
+/** Of the plain one: one send and one request are bounded so; a request over 1 MB is refused by the broker's default. */
 const BATCH_MESSAGES = 1000;
 const BATCH_BYTES = 900_000;
 
 /**
- * Sends, one batch at a time, acknowledged by all replicas.
+ * Sends with our producer, acknowledged by all replicas. It gives each message the headers that are missing; where
+ * `idempotency-key` must stay missing, or nothing may be changed at all, see {@link producePlain}.
  * @returns where each message stands, in the order given
  */
 export async function produce(
   brokers: readonly string[],
   topic: string,
   messages: readonly TestMessage[],
-  options: ProducerConfig = {},
 ): Promise<ProducedMessage[]> {
-  const producer = kafkaClient(brokers).producer({ allowAutoTopicCreation: false, retry: RETRY, ...options });
+  const { signal } = new AbortController();
+  await using producer = createProducer({
+    kafka: { brokers },
+    producer: {
+      // How large a fetch is, is what tests of memory count on.
+      compression: 'none',
+      deadLetterSuffix: false,
+      // Through a restart of the broker: what is refused at the door would be for the test to send again.
+      circuit: { failures: Number.MAX_SAFE_INTEGER },
+    },
+  });
+  await producer.start();
+  const sent: Promise<SentRecord>[] = [];
+  for (const { partition = 0, ...message } of messages) {
+    const bytes = 200 + (message.value?.length ?? 0) + (message.key?.length ?? 0);
+    if (!producer.hasRoom(bytes)) await producer.room(bytes, signal);
+    const one = producer.send({ ...message, topic, partition });
+    one.catch(() => undefined); // it is waited for below
+    sent.push(one);
+  }
+  return (await Promise.all(sent)).map(({ partition, offset }) => ({ partition, offset: BigInt(offset) }));
+}
+
+/**
+ * Sends with kafkajs's own producer, one batch at a time: each message exactly as it is given, as any client may send it.
+ * @returns where each message stands, in the order given
+ */
+export async function producePlain(
+  brokers: readonly string[],
+  topic: string,
+  messages: readonly TestMessage[],
+): Promise<ProducedMessage[]> {
+  const producer = kafkaClient(brokers).producer({ allowAutoTopicCreation: false, retry: RETRY });
   await producer.connect();
   try {
     const produced: ProducedMessage[] = [];

@@ -26,13 +26,13 @@ test('1. a topic deleted and made again: its records are new ones, though topic,
   await using scene = await createScene({ partitions: 1 });
   scene.worker();
   const bridge = scene.bridge();
-  await scene.produce([keyless(1), keyless(2), keyless(3)]);
+  await scene.producePlain([keyless(1), keyless(2), keyless(3)]);
   await scene.committedToEnd();
   await bridge.term();
   const { brokers } = scene.stack.kafka;
   await deleteTopic(brokers, scene.topic);
   await createTopic(brokers, scene.topic, { partitions: 1 });
-  await scene.produce([keyless(1), keyless(2), keyless(3), keyless(4)]);
+  await scene.producePlain([keyless(1), keyless(2), keyless(3), keyless(4)]);
   scene.bridge('bridge-2');
   await scene.committedToEnd();
   t.is((await allClosed(scene, 7)).length, 7, 'three of the old topic, four of the new one');
@@ -42,12 +42,12 @@ test('1. a topic made anew under a running bridge stops that partition loudly, a
   await using scene = await createScene({ partitions: 1, config: 'watchdogMs: 2000,' });
   scene.worker();
   const bridge = scene.bridge();
-  await scene.produce([keyless(1), keyless(2), keyless(3)]);
+  await scene.producePlain([keyless(1), keyless(2), keyless(3)]);
   await scene.committedToEnd();
   const { brokers } = scene.stack.kafka;
   await deleteTopic(brokers, scene.topic);
   await createTopic(brokers, scene.topic, { partitions: 1 });
-  await scene.produce([keyless(1)]);
+  await scene.producePlain([keyless(1)]);
   await bridge.waitForOutput(/"alert":"partitionStopped".*went backwards/, 120_000);
   await bridge.term();
   scene.bridge('bridge-2');
@@ -94,7 +94,7 @@ test('2. a renamed group reads from the beginning, says so, and handles nothing 
   await using scene = await createScene({ partitions: 1 });
   scene.worker();
   const bridge = scene.bridge();
-  await scene.produce([keyed('a'), keyed('b'), keyless(1)]);
+  await scene.producePlain([keyed('a'), keyed('b'), keyless(1)]);
   await scene.committedToEnd();
   await bridge.term();
   const renamed = scene.project.write(

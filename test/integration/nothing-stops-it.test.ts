@@ -188,7 +188,7 @@ test('nothing stops it: each bad record has its documented outcome, and its neig
   scene.worker();
   const offsets = new Map<string, string>();
   for (const [index, one] of CASES.entries()) {
-    const [placed] = await scene.produce([one.message, json(`neighbour-${index}`)]);
+    const [placed] = await scene.producePlain([one.message, json(`neighbour-${index}`)]);
     offsets.set(placed!.offset.toString(), one.title);
   }
   // Compressed batches that can't be unpacked: as a client with lz4 would send them, and a bomb.

@@ -137,7 +137,7 @@ test('CloudEvents, binary and structured, are routed by their type and keyed by 
     }),
     headers: { 'content-type': 'application/cloudevents+json' },
   };
-  await scene.produce([binary, structured, binary]);
+  await scene.producePlain([binary, structured, binary]);
   await scene.committedToEnd();
   const executions = await until(() => scene.executions('ExecutionStatus = "Completed"'), {
     what: 'both',

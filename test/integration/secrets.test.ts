@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { createProducer } from '../../bridge/index.js';
 import { startKafkaBroker } from '../../bridge/local-stack/kafka-broker.js';
 import { freePort } from '../../bridge/local-stack/ports.js';
 import { createScene, keyed } from '../faults/scene.js';
@@ -182,13 +183,13 @@ test('SASL: the right password works, a wrong one is told without being shown', 
   await admin.connect();
   await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
   await admin.disconnect();
-  const producer = kafka.producer();
-  await producer.connect();
-  await producer.send({
-    topic,
-    messages: [{ partition: 0, value: '{}', headers: { 'idempotency-key': 'secured' } }],
+  await using producer = createProducer({
+    kafka: {
+      brokers: broker.brokers,
+      sasl: { mechanism: 'plain', username: 'me', password: CANARY },
+    },
   });
-  await producer.disconnect();
+  await producer.send({ topic, partition: 0, value: '{}', headers: { 'idempotency-key': 'secured' } });
 
   await using scene = await createScene({
     stack: { kafka: broker, temporal },

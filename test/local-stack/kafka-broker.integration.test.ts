@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { createProducer } from '../../bridge/index.js';
 import { Kafka, logLevel } from 'kafkajs';
 import { startKafkaBroker } from '../../bridge/local-stack/kafka-broker.js';
 import { freePort } from '../../bridge/local-stack/ports.js';
@@ -28,10 +29,9 @@ test('a killed broker restarts with its data on the same port, and tells a liste
   t.teardown(async () => admin.disconnect());
   await admin.connect();
   await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 2 }], waitForLeaders: true });
-  const producer = kafka.producer();
-  t.teardown(async () => producer.disconnect());
-  await producer.connect();
-  await producer.send({ topic: 'orders', messages: [{ value: 'one', partition: 0 }] });
+  const producer = createProducer({ kafka: { brokers: broker.brokers } });
+  t.teardown(() => producer.close());
+  await producer.send({ topic: 'orders', value: 'one', partition: 0 });
   const before = await admin.describeCluster();
   t.deepEqual(
     before.brokers.map((each) => each.port),
@@ -41,7 +41,7 @@ test('a killed broker restarts with its data on the same port, and tells a liste
   broker.server.signal('SIGKILL');
   await broker.server.exited;
   await broker.server.restart();
-  await producer.send({ topic: 'orders', messages: [{ value: 'two', partition: 0 }] });
+  await producer.send({ topic: 'orders', value: 'two', partition: 0 });
   const offsets = await admin.fetchTopicOffsets('orders');
   t.is(offsets.find((each) => each.partition === 0)?.high, '2');
   t.is((await admin.describeCluster()).clusterId, broker.clusterId);
