@@ -23,10 +23,16 @@ import { BacklogGate } from './admission/backlog-gate.js';
 import { recordsOnly, type CapacityLoop, type CapacityLoopState } from './admission/capacity-loop.js';
 import { createCapacityLoop } from './admission/create-capacity-loop.js';
 import { RouteHolds, type Hold } from './admission/route-holds.js';
+import { DEFAULTS } from './config/defaults.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { fingerprintOf } from './config/fingerprint.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { taskQueuesOf } from './config/task-queues.js';
+import {
+  DeadLetterPublisher,
+  publishesDeadLetters,
+  type DeadLetterPorts,
+} from './dead-letters/dead-letter-publisher.js';
 import { RefusalReporter } from './connections/refusal-reporter.js';
 import { temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
@@ -41,6 +47,7 @@ import { WorkflowDelivery } from './delivery/workflow-delivery.js';
 import { messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
 import { Intake, type PartitionState } from './intake/intake.js';
+import { KafkaLookup } from './intake/kafka-lookup.js';
 import { KafkaSource } from './intake/kafka-source.js';
 import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
@@ -52,11 +59,14 @@ import { createLogger, type Logger } from './observe/logger.js';
 import { Observation } from './observe/observation.js';
 import type { Observed } from './observe/observed.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
+import { Producer } from './producer/producer.js';
 import { BridgePressure, type PressureState } from './pressure/bridge-pressure.js';
 import { Shaping } from './shaping/shaping.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
 import type { CapacityPort } from './temporal/capacity-port.js';
 import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
+import { SdkCursorPort } from './temporal/sdk-cursor-port.js';
+import { SdkOperatorPort } from './temporal/sdk-operator-port.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { within } from './timing.js';
@@ -71,6 +81,7 @@ export interface BridgeOptions {
     readonly source?: RecordSource;
     readonly temporal?: TemporalPort;
     readonly capacity?: CapacityPort;
+    readonly deadLetters?: DeadLetterPorts;
   };
 }
 
@@ -114,6 +125,8 @@ export class Bridge {
   readonly #intake: Intake;
   readonly #committer: Committer;
   readonly #logWatch: LogWatch;
+  /** Undefined where no route publishes its dead letters. */
+  readonly #deadLetters: DeadLetterPublisher | undefined;
   readonly #outcomes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
@@ -196,6 +209,19 @@ export class Bridge {
       },
       events: observation.events(intakeLog(config, logger, phase, this.#outcomes)),
     }));
+    const deadLetters = deadLetterPorts(config, options.ports, logger);
+    this.#deadLetters =
+      deadLetters &&
+      new DeadLetterPublisher({
+        config,
+        ports: deadLetters,
+        topics: () => source.existingTopics(),
+        owned: () => intake.partitions,
+        logger,
+        onPublished: (route, count) => metrics.deadLettersPublished(route, count),
+        onFailed: (route) => metrics.deadLetterFailed(route),
+        raise: (alert) => alerts.raise(alert),
+      });
     this.#committer = new Committer({
       source,
       intake,
@@ -250,6 +276,7 @@ export class Bridge {
       this.#observation.run(this.#source, this.#temporal, signal),
     );
     if (this.#capacity) this.#loops.push(this.#capacity.run());
+    if (this.#deadLetters) this.#loops.push(this.#deadLetters.run(signal));
   }
 
   /** Stops taking, lets what runs end, commits, leaves the group: all under `drainTimeoutMs`. Again: the same promise. */
@@ -325,9 +352,12 @@ export class Bridge {
     await within(this.#committer.flush(), left() * 0.6, () => undefined);
     await Promise.all([this.#source.stop(left()), slotsBack]);
     await within(
-      Promise.allSettled([...this.#loops, this.#temporal.close(), this.#capacityPort?.close()]).then(
-        () => undefined,
-      ),
+      Promise.allSettled([
+        ...this.#loops,
+        this.#temporal.close(),
+        this.#capacityPort?.close(),
+        this.#deadLetters?.close(left() * 0.5),
+      ]).then(() => undefined),
       left(),
       () => undefined,
     );
@@ -396,6 +426,37 @@ function capacityPort(config: ResolvedConfig, ports: BridgeOptions['ports'] = {}
   if (ports.capacity !== undefined) return ports.capacity;
   if (config.capacity.limit === 'off' || ports.temporal !== undefined) return undefined;
   return new SdkCapacityPort(config.temporal);
+}
+
+/** Where Temporal is no server its dead letters stand nowhere. */
+function deadLetterPorts(
+  config: ResolvedConfig,
+  ports: BridgeOptions['ports'] = {},
+  logger: Logger,
+): DeadLetterPorts | undefined {
+  if (!publishesDeadLetters(config)) return undefined;
+  if (ports.deadLetters !== undefined || ports.temporal !== undefined) return ports.deadLetters;
+  const { kafka, producer, logLevel } = config;
+  return {
+    operator: new SdkOperatorPort(config.temporal),
+    cursor: new SdkCursorPort(config),
+    lookup: new KafkaLookup(config, logger),
+    // A send ends in the log or not at all: a spill file is its owner's, and what can't be sent is looked for again.
+    producer: new Producer(
+      {
+        kafka,
+        producer: {
+          ...producer,
+          deadLetterSuffix: false,
+          spill: undefined,
+          buffer: DEFAULTS.producer.buffer,
+        },
+        logLevel,
+      },
+      {},
+      { logger },
+    ),
+  };
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {
