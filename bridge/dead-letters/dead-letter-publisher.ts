@@ -43,6 +43,8 @@ export interface DeadLetterPublisherOptions {
 }
 
 const EVERY_MS = 10_000;
+/** A bridge that has just begun has no partition yet. */
+const UNOWNED_MS = 1_000;
 
 /** Whether there is anything to publish for a configuration. */
 export function publishesDeadLetters({ routes }: Pick<ResolvedConfig, 'routes'>): boolean {
@@ -83,7 +85,7 @@ export class DeadLetterPublisher {
         // Kafka or Temporal is away, and others say so: the next look begins where this one would have.
         logger.debug({ reason: messageOf(error) }, 'the look for dead letters failed');
       });
-      await delay(everyMs, signal);
+      await delay(this.#options.owned().length === 0 ? UNOWNED_MS : everyMs, signal);
     }
   }
 
