@@ -13,6 +13,8 @@
  *   intake/offset-tracker     notes what became of it
  *   intake/committer          commits what lies below everything that is not done
  *
+ * What ended badly is published beside it, by dead-letters/dead-letter-publisher, where a route says so.
+ *
  * Only this file, worker.ts, own-worker.ts and, for operating, operate/bridge-client.ts, doctor.ts, setup.ts and topics.ts
  * construct clients; everything else takes ports.
  */

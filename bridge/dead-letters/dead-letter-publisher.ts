@@ -10,13 +10,14 @@ import { ownsFirst } from '../observe/first-owner.js';
 import { configuredLink } from '../observe/ui-link.js';
 import { deadLetterOf, type DeadLetter } from '../operate/dead-letters.js';
 import type { Producer } from '../producer/producer.js';
+import type { ProducerMessage } from '../producer/producer-options.js';
 import { SendError } from '../producer/send-error.js';
 import type { CursorPort } from '../temporal/cursor-port.js';
 import type { OperatorPort } from '../temporal/operator-port.js';
 import { TemporalFault } from '../temporal/temporal-port.js';
 import { delay } from '../timing.js';
 import { DeadLetterSweep, type Candidate } from './dead-letter-sweep.js';
-import { letterMessage, shortened } from './letter-message.js';
+import { KEPT_BYTES, letterMessage, shortened } from './letter-message.js';
 import { originalRecord } from './original-record.js';
 
 export interface DeadLetterPorts {
@@ -121,16 +122,25 @@ export class DeadLetterPublisher {
     if (letter === undefined) return false;
     const original = await originalRecord({ ...execution, noted, route }, ports.lookup, ports.operator);
     await this.#makeTopic(topic);
-    const message = letterMessage(topic, letter, original);
+    const whole = letterMessage(topic, letter, original);
     try {
-      await ports.producer.send(message);
+      await this.#send([whole, ...KEPT_BYTES.map((bytes) => shortened(whole, bytes))]);
     } catch (error) {
       // It may be missing by now.
       this.#made.delete(topic);
-      if (!isTooLarge(error)) throw error;
-      await ports.producer.send(shortened(message));
+      throw error;
     }
     return true;
+  }
+
+  /** The first that is not too large. */
+  async #send([message, ...smaller]: readonly ProducerMessage[]): Promise<void> {
+    try {
+      await this.#options.ports.producer.send(message!);
+    } catch (error) {
+      if (!isTooLarge(error) || smaller.length === 0) throw error;
+      await this.#send(smaller);
+    }
   }
 
   /** Undefined where it is none any more. */

@@ -6,8 +6,8 @@ import type { HeaderValue } from '../producer/headers.js';
 import type { ProducerMessage } from '../producer/producer-options.js';
 import type { OriginalRecord } from './original-record.js';
 
-/** Of one that is too large for its topic, so much of key, value and each header goes there. */
-const KEPT_BYTES = 16 * 1024;
+/** Of one that is too large for its topic, so much of key, value and each of its headers goes there: if the first doesn't, the second. */
+export const KEPT_BYTES = [16 * 1024, 64] as const;
 const KEPT_HEADERS = 20;
 
 /** One key for each run: whoever knows it already has it from another sweep, another bridge, or before a crash. */
@@ -40,8 +40,10 @@ export function letterMessage(topic: string, letter: DeadLetter, original: Origi
   return { topic, key: original.key, value: original.value, headers };
 }
 
-/** The same, cut: its headers say how large the value was, and its hash. */
-export function shortened(message: ProducerMessage): ProducerMessage {
+/** The same, cut: its headers say how large the value was, and its hash. What we say of it stays whole. */
+export function shortened(message: ProducerMessage, keptBytes: number): ProducerMessage {
+  const cutOf = <T>(given: T): T | Uint8Array =>
+    given instanceof Uint8Array ? given.subarray(0, keptBytes) : given;
   const { key, value, headers = {} } = message;
   const last = new Set(Object.keys(headers).slice(-KEPT_HEADERS));
   const cut = copyOf(headers, (name) => last.has(name));
@@ -54,10 +56,6 @@ export function shortened(message: ProducerMessage): ProducerMessage {
     cut['original-sha256'] = createHash('sha256').update(bytes).digest('hex');
   }
   return { ...message, key: cutOf(key), value: cutOf(value), headers: cut };
-}
-
-function cutOf<T>(value: T): T | Uint8Array {
-  return value instanceof Uint8Array ? value.subarray(0, KEPT_BYTES) : value;
 }
 
 function isList(value: Headers[string]): value is readonly HeaderValue[] {

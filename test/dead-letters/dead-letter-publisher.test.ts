@@ -120,6 +120,11 @@ test('a record that is too large for its topic is cut, and says how large it was
   t.is(headers['tenant']!.length, 16_384);
   t.like(headers, { 'original-size': '100000', 'workflow-id': 'a', 'original-from': 'kafka' });
   t.is(headers['original-sha256']!.length, 64);
+  producer.tooLargeFrom = 10_000;
+  it.record('b', { offset: 7 });
+  await look();
+  t.is(producer.sent[1]!.value?.length, 64);
+  t.like(headersOf(producer.sent[1]!), { 'original-size': '100000', 'workflow-id': 'b' });
 });
 
 test('a topic that takes nothing is an alert, a count and a line of the log; the bridge goes on, and tries again', async (t) => {

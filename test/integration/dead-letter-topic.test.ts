@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { createScene, type Scene } from '../faults/scene.js';
-import { readAll, type ReadMessage } from '../helpers/kafka.js';
+import { committedOffsets, logEnds, readAll, type ReadMessage } from '../helpers/kafka.js';
 import { historyOf, resetTo } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
 
@@ -11,6 +11,7 @@ const ROUTES = `[
   { id: 'endless', topic: TOPIC, eventType: 'endless', workflow: 'waits', deadLetterTopic: true },
   { id: 'decoded', topic: TOPIC, eventType: 'decoded', workflow: 'waits', deadLetterTopic: true,
     decoder: () => { throw new Error('the decoder is broken'); } },
+  { id: 'reader', topic: TOPIC + '.dlq', activity: 'reads' },
   { id: 'quiet', topic: TOPIC, eventType: 'quiet', activity: 'handle', retry: { maximumAttempts: 1 } },
 ]`;
 
@@ -20,11 +21,14 @@ export async function waits(event, record) { await condition(() => false); }
 `;
 
 const ACTIVITIES = `
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { ApplicationFailure } from '@temporalio/common';
 export async function handle(event, record) {
   if (existsSync(process.env.KTB_HANDLERS_RECORD + '.' + record.idempotencyKey)) return 'handled';
   throw ApplicationFailure.nonRetryable('card was refused\\nby ' + event.key, 'CardRefused');
+}
+export async function reads(event, record) {
+  appendFileSync(process.env.KTB_HANDLERS_RECORD + '.read', record.idempotencyKey + '\\n');
 }
 `;
 
@@ -65,6 +69,19 @@ async function lettersOf({ stack, topic }: Scene, key: string): Promise<readonly
   const all = await readAll(stack.kafka.brokers, `${topic}.dlq`).catch(() => []);
   return all.filter((one) => one.key?.toString() === key);
 }
+
+/** The group has read the topic to its end. */
+const committedTo = ({ stack, groupId }: Scene, topic: string) =>
+  until(
+    async () => {
+      const ends = await logEnds(stack.kafka.brokers, topic);
+      const committed = await committedOffsets(stack.kafka.brokers, groupId, topic);
+      return ends.every(({ partition, offset }) =>
+        committed.some((one) => one.partition === partition && one.offset === offset),
+      );
+    },
+    { what: `the group to have read ${topic}`, timeoutMs: 60_000 },
+  );
 
 const published = (it: Scene, key: string, count = 1) =>
   until(() => lettersOf(it, key), {
@@ -185,6 +202,15 @@ test('with two bridges, both killed again and again, no dead letter is forgotten
     });
     t.deepEqual([...found.keys()].toSorted(), runs);
     for (const [run, key] of found) t.is(key, `dead-letter/${run}`);
+    const read = () =>
+      readFileSync(`${killed.env['KTB_HANDLERS_RECORD']}.read`, 'utf8').trim().split('\n').toSorted();
+    await until(() => read().length, {
+      what: 'a bridge to have read them all',
+      timeoutMs: 120_000,
+      accept: (count) => count >= runs.length,
+    });
+    await committedTo(killed, `${killed.topic}.dlq`);
+    t.deepEqual(read(), [...found.values()].toSorted(), 'each once, however often it was published');
   } finally {
     await killed[Symbol.asyncDispose]();
   }
