@@ -122,9 +122,8 @@ export class DeadLetterPublisher {
     if (letter === undefined) return false;
     const original = await originalRecord({ ...execution, noted, route }, ports.lookup, ports.operator);
     await this.#makeTopic(topic);
-    const whole = letterMessage(topic, letter, original);
     try {
-      await this.#send([whole, ...KEPT_BYTES.map((bytes) => shortened(whole, bytes))]);
+      await this.#send(letterMessage(topic, letter, original));
     } catch (error) {
       // It may be missing by now.
       this.#made.delete(topic);
@@ -133,13 +132,13 @@ export class DeadLetterPublisher {
     return true;
   }
 
-  /** The first that is not too large. */
-  async #send([message, ...smaller]: readonly ProducerMessage[]): Promise<void> {
+  /** Whole, or so much of it as the topic takes. */
+  async #send(whole: ProducerMessage, [next, ...others]: readonly number[] = KEPT_BYTES, message = whole) {
     try {
-      await this.#options.ports.producer.send(message!);
+      await this.#options.ports.producer.send(message);
     } catch (error) {
-      if (!isTooLarge(error) || smaller.length === 0) throw error;
-      await this.#send(smaller);
+      if (next === undefined || !isTooLarge(error)) throw error;
+      await this.#send(whole, others, shortened(whole, next));
     }
   }
 

@@ -7,6 +7,8 @@ import { createTopic, deleteTopic, logEnds, produce, withAdmin } from '../helper
 import { testStack, unique } from '../helpers/stack.js';
 import { until } from '../helpers/until.js';
 
+const opened: KafkaLookup[] = [];
+
 async function open(brokers?: readonly string[]) {
   const stack = (await testStack()).kafka.brokers;
   const config = resolveConfig(
@@ -18,8 +20,14 @@ async function open(brokers?: readonly string[]) {
     },
     { baseDir: '/', env: {} },
   );
-  return { brokers: stack, lookup: new KafkaLookup(config, createLogger({ name: 'test', level: 'silent' })) };
+  const lookup = new KafkaLookup(config, createLogger({ name: 'test', level: 'silent' }));
+  opened.push(lookup);
+  return { brokers: stack, lookup };
 }
+
+test.after.always(async () => {
+  for (const one of opened) await one.close();
+});
 
 const at = (topic: string, offset: bigint, timestampMs: number, partition = 0) => ({
   topic,
@@ -54,7 +62,6 @@ test('the record at a place is found, bytes and headers, also inside of a compre
     t.is(record?.value?.toString(), index === 7 ? undefined : `value ${index}`);
     t.is(record?.headers['n']?.toString(), String(index));
   }
-  await lookup.close();
 });
 
 test('a record larger than what a fetch asks for comes whole', async (t) => {
@@ -62,7 +69,6 @@ test('a record larger than what a fetch asks for comes whole', async (t) => {
   const topic = await createTopic(brokers, unique('looked'));
   await produce(brokers, topic, [{ value: 'x'.repeat(900_000), timestamp: 5 }]);
   t.is((await lookup.recordAt(at(topic, 0n, 5)))?.value?.length, 900_000);
-  await lookup.close();
 });
 
 test('what the log has no more, has not yet, or has of another topic of the same name is not found, and no error', async (t) => {
@@ -85,7 +91,6 @@ test('what the log has no more, has not yet, or has of another topic of the same
   t.is((await lookup.recordAt(at(topic, 1n, 6)))?.value?.toString(), 'b', 'and it goes on');
   await deleteTopic(brokers, topic);
   t.is(await lookup.recordAt(at(topic, 1n, 6)), undefined, 'the topic was deleted');
-  await lookup.close();
 });
 
 test('a topic that is missing is made, one that is there stays', async (t) => {
@@ -99,7 +104,6 @@ test('a topic that is missing is made, one that is there stays', async (t) => {
   await lookup.makeTopic(topic);
   t.is((await logEnds(brokers, topic))[0]!.offset, 1n);
   await lookup.makeTopic('no such name');
-  await lookup.close();
 });
 
 test('a Kafka that is away is an error, not a record that is gone; after the end nothing is asked', async (t) => {
