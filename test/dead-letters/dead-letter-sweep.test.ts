@@ -45,9 +45,18 @@ test('the next process publishes nothing that is published, however long ago, an
 test('a process that dies before it could keep how far it is publishes again what Kafka has, and nothing is forgotten', async (t) => {
   const model = new SweepModel();
   const runs = Array.from({ length: 9 }, () => model.close());
-  await t.throwsAsync(model.bridge({ diesAfter: 5 }).run());
+  await t.throwsAsync(model.bridge({ endsAfter: 5 }).run());
   await model.bridge().run();
   t.deepEqual([...new Set(model.published())].toSorted(), runs);
+});
+
+test('a process that is told to end keeps what Kafka has, and no more: the next one goes on behind it', async (t) => {
+  const model = new SweepModel();
+  const runs = Array.from({ length: 9 }, () => model.close());
+  await model.bridge({ endsAfter: 5, dies: false }).run();
+  t.is(model.log.length, 5);
+  await model.bridge().run();
+  t.deepEqual(model.published().toSorted(), runs);
 });
 
 test('a route that Kafka takes nothing of waits, tells of it once a look, and holds no other', async (t) => {
@@ -141,7 +150,7 @@ type Step =
   | { readonly do: 'close'; readonly route: string; readonly lagMs: number }
   | { readonly do: 'pass'; readonly ms: number }
   | { readonly do: 'sweep'; readonly who: number; readonly both: boolean }
-  | { readonly do: 'restart'; readonly who: number; readonly diesAfter: number }
+  | { readonly do: 'restart'; readonly who: number; readonly endsAfter: number; readonly dies: boolean }
   | { readonly do: 'refuse'; readonly route: string }
   | { readonly do: 'take' }
   | { readonly do: 'lose' };
@@ -165,7 +174,8 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
       arbitrary: fc.record({
         do: fc.constant('restart' as const),
         who,
-        diesAfter: fc.oneof(fc.constant(Infinity), fc.integer({ min: 1, max: 9 })),
+        endsAfter: fc.oneof(fc.constant(Infinity), fc.integer({ min: 1, max: 9 })),
+        dies: fc.boolean(),
       }),
     },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('refuse' as const), route }) },
@@ -186,7 +196,7 @@ test('over any restarts, sweeps side by side, refusals, late visibility and lost
         if (step.do === 'close') runs.push(model.close(step));
         if (step.do === 'pass') model.now += step.ms;
         if (step.do === 'sweep') await Promise.all(step.both ? [sweep(0), sweep(1)] : [sweep(step.who)]);
-        if (step.do === 'restart') bridges[step.who] = model.bridge({ diesAfter: step.diesAfter });
+        if (step.do === 'restart') bridges[step.who] = model.bridge(step);
         if (step.do === 'refuse') model.refused.add(step.route);
         if (step.do === 'take') model.refused.clear();
         if (step.do === 'lose') model.cursor.failures = 1;
@@ -202,7 +212,7 @@ test('over any restarts, sweeps side by side, refusals, late visibility and lost
         (step) =>
           step.do !== 'lose' &&
           (step.do !== 'sweep' || (!step.both && step.who === 0)) &&
-          (step.do !== 'restart' || step.diesAfter === Infinity),
+          (step.do !== 'restart' || step.endsAfter === Infinity || !step.dies),
       );
       if (harmless && published.length > runs.length) throw new Error('published twice');
     }),

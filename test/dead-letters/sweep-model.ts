@@ -34,6 +34,11 @@ export interface CloseFields {
   readonly lagMs?: number;
 }
 
+export interface BridgeEnd {
+  readonly endsAfter?: number;
+  readonly dies?: boolean;
+}
+
 /** A process that sweeps: what it knows is gone when it dies. */
 export interface ModelBridge {
   readonly sweep: DeadLetterSweep;
@@ -77,30 +82,31 @@ export class SweepModel {
     return run;
   }
 
-  /** @param diesAfter so many acknowledgements; what it would have kept then is lost */
-  bridge(options: { readonly diesAfter?: number; readonly atOnce?: number } = {}): ModelBridge {
+  /** It is told to end after so many acknowledgements; one that dies can keep nothing then. */
+  bridge(options: BridgeEnd = {}): ModelBridge {
     const process = new AbortController();
-    const { diesAfter = Infinity, atOnce = 4 } = options;
+    const { endsAfter = Infinity, dies = true } = options;
+    const isDead = () => dies && process.signal.aborted;
     const failed: string[] = [];
     let acknowledged = 0;
     const publish = async ({ route, topic, execution }: Candidate): Promise<boolean> => {
       await Promise.resolve();
       this.looks++;
-      if (process.signal.aborted) throw new Error('it is dead');
+      if (process.signal.aborted) throw new Error('it ends');
       if (this.superseded.has(execution.runId)) return false;
       if (this.refused.has(route.id)) throw new Error('Kafka takes nothing');
       this.log.push({ route: route.id, topic, run: execution.runId });
-      if (++acknowledged >= diesAfter) process.abort();
+      if (++acknowledged >= endsAfter) process.abort();
       return true;
     };
     const sweep = new DeadLetterSweep({
       scope: CONFIG,
       operator: { list: (query) => this.#list(query) },
-      cursor: ofProcess(this.cursor, process.signal),
+      cursor: ofProcess(this.cursor, isDead),
       publish,
       onPublished: () => undefined,
       onFailed: ({ route }) => failed.push(route.id),
-      atOnce,
+      atOnce: 4,
       overlapMs: OVERLAP_MS,
     });
     return { sweep, process, failed, run: () => sweep.sweep(process.signal) };
@@ -119,9 +125,9 @@ export class SweepModel {
   }
 }
 
-function ofProcess(cursor: CursorPort, signal: AbortSignal): CursorPort {
+function ofProcess(cursor: CursorPort, isDead: () => boolean): CursorPort {
   const alive = () => {
-    if (signal.aborted) throw new TemporalFault('systemic', 'it is dead');
+    if (isDead()) throw new TemporalFault('systemic', 'it is dead');
   };
   return {
     read: async () => {
