@@ -25,6 +25,7 @@ const PARTITIONS = 8;
 const BATCH = 1_000;
 const SIZE = 200;
 const IN_TURN = 500;
+const SLICE = 25;
 const CALLERS = 100;
 
 interface Figures {
@@ -104,50 +105,86 @@ async function oursBulk(count: number): Promise<Figures> {
   );
 }
 
-async function inTurn(
+/** What callers who await each of their sends get through. */
+async function calls(
   send: (topic: string, index: number) => Promise<unknown>,
-  callers = 1,
+  callers: number,
 ): Promise<Figures> {
-  const topic = await topicFor('turns');
+  const topic = await topicFor('calls');
   await send(topic, 0);
-  const each = IN_TURN;
-  return timed(each * callers, async () => {
+  return timed(IN_TURN * callers, async () => {
     await Promise.all(
       Array.from({ length: callers }, async () => {
-        for (let index = 0; index < each; index++) await send(topic, index);
+        for (let index = 0; index < IN_TURN; index++) await send(topic, index);
       }),
     );
   });
 }
 
-const results: Record<string, Figures[]> = {};
-async function measure(name: string, run: () => Promise<Figures>): Promise<void> {
-  const step = progress.step(name);
-  const figures = await run();
-  (results[name] ??= []).push(figures);
-  step.done(`${Math.round(figures.perSecond)} records/s, ${Math.round(figures.memory)} MB`);
+/** One caller each, a few sends of this and a few of that: a moment's load of the machine meets both. */
+async function inTurns(): Promise<readonly [Figures, Figures]> {
+  const topic = await topicFor('turns');
+  return withPlain((plain) =>
+    withOurs(async (ours) => {
+      const ways = [
+        (index: number): Promise<unknown> =>
+          plain.send({
+            topic,
+            compression: CompressionTypes.Snappy,
+            messages: [{ value: value(index), partition: index % PARTITIONS }],
+          }),
+        (index: number): Promise<unknown> =>
+          ours.send({ topic, value: value(index), partition: index % PARTITIONS }),
+      ];
+      const took = [0, 0];
+      for (let slice = 0; slice < (2 * IN_TURN) / SLICE; slice++) {
+        const which = slice % 2;
+        const began = performance.now();
+        for (let index = 0; index < SLICE; index++) await ways[which]!(index);
+        took[which]! += performance.now() - began;
+      }
+      const { rss } = process.memoryUsage();
+      const figures = (ms: number): Figures => ({
+        perSecond: (IN_TURN / ms) * 1_000,
+        memory: rss / 1024 ** 2,
+      });
+      return [figures(took[0]!), figures(took[1]!)];
+    }),
+  );
 }
 
-const perRound = Math.ceil(records / rounds);
-const plainOne = (): Promise<Figures> =>
-  withPlain((plain) =>
-    inTurn((topic, index) => plain.send({ topic, messages: [{ value: value(index), partition: 0 }] })),
+const results: Record<string, Figures[]> = {};
+async function measure(names: readonly string[], run: () => Promise<readonly Figures[]>): Promise<void> {
+  const step = progress.step(names.join(' and '));
+  const figures = await run();
+  for (const [index, name] of names.entries()) (results[name] ??= []).push(figures[index]!);
+  step.done(
+    figures.map(({ perSecond, memory }) => `${Math.round(perSecond)}/s, ${Math.round(memory)} MB`).join('; '),
   );
-const oursOne = (callers: number) => (): Promise<Figures> =>
-  withOurs((ours) => inTurn((topic, index) => ours.send({ topic, value: value(index) }), callers));
+}
+
+const PLAIN_BULK = 'plain, 1000 at a time';
+const OURS_BULK = 'ours, as an iterable';
+const PLAIN_ONE = 'plain, one in turn';
+const OURS_ONE = 'ours, one in turn';
+const OURS_CALLERS = `ours, ${CALLERS} callers`;
+
+const perRound = Math.ceil(records / rounds);
+const oursCallers = (): Promise<Figures> =>
+  withOurs((ours) => calls((topic, index) => ours.send({ topic, value: value(index) }), CALLERS));
 // The first of each warms up the compiler and the broker.
 await plainBulk(20_000);
 await oursBulk(20_000);
+await inTurns();
 bulkTopics.length = 0;
 for (let round = 0; round < rounds; round++) {
-  const ways: (readonly [string, () => Promise<Figures>])[] = [
-    ['plain, 1000 at a time', () => plainBulk(perRound)],
-    ['ours, as an iterable', () => oursBulk(perRound)],
-    ['plain, one in turn', plainOne],
-    ['ours, one in turn', oursOne(1)],
-    [`ours, ${CALLERS} callers`, oursOne(CALLERS)],
+  const ways: (readonly [readonly string[], () => Promise<readonly Figures[]>])[] = [
+    [[PLAIN_BULK], async () => [await plainBulk(perRound)]],
+    [[OURS_BULK], async () => [await oursBulk(perRound)]],
+    [[PLAIN_ONE, OURS_ONE], inTurns],
+    [[OURS_CALLERS], async () => [await oursCallers()]],
   ];
-  for (const [name, run] of round % 2 === 0 ? ways : ways.reverse()) await measure(name, run);
+  for (const [names, run] of round % 2 === 0 ? ways : ways.reverse()) await measure(names, run);
 }
 const median = (name: string): number => {
   const sorted = results[name]!.map(({ perSecond }) => perSecond).sort((a, b) => a - b);
@@ -164,13 +201,16 @@ for (const topic of bulkTopics) {
   lost += counted.missing;
   doubled += counted.doubled;
 }
+const memory = results[OURS_BULK]!.map((figures) => figures.memory);
 const result = {
-  ratioToPlain: round(median('ours, as an iterable') / median('plain, 1000 at a time')),
+  ratioToPlain: round(median(OURS_BULK) / median(PLAIN_BULK)),
   lost,
   doubled,
-  inTurnToPlain: round(median('ours, one in turn') / median('plain, one in turn')),
-  callersToPlain: round(median(`ours, ${CALLERS} callers`) / median('plain, one in turn')),
-  memoryMb: Math.round(Math.max(...results['ours, as an iterable']!.map(({ memory }) => memory))),
+  inTurnToPlain: round(median(OURS_ONE) / median(PLAIN_ONE)),
+  callersToPlain: round(median(OURS_CALLERS) / median(PLAIN_ONE)),
+  memoryMb: Math.round(Math.max(...memory)),
+  /** Of the last round over the first: nothing stays. */
+  memoryGrowthMb: Math.round(memory.at(-1)! - memory[0]!),
   records: perRound * rounds,
 };
 if (!values.json) {

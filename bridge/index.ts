@@ -166,6 +166,7 @@ export type {
 export type { EncodeContext } from './producer/encoders/encoder.js';
 export type { HeaderValue, MessageHeaders } from './producer/headers.js';
 export type { ProducerObserver } from './producer/observer.js';
+export { producerMetrics, type ProducerMetrics } from './producer/producer-metrics.js';
 export type { SentRecord } from './producer/outgoing.js';
 export type { SendAllOptions, SendAllReport } from './producer/send-all.js';
 export {

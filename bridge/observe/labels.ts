@@ -7,18 +7,35 @@ export const OTHER = 'other';
 /** A pattern may match any number of topics. */
 const TOPICS = 200;
 
+/** Names that come from outside: the first ones stand for themselves, and what is beyond them is `other`. */
+export class TopicLabels {
+  readonly #known: Set<string>;
+  readonly #limit: number;
+
+  /** @param known may be more than are taken otherwise */
+  constructor(known: Iterable<string> = []) {
+    this.#known = new Set(known);
+    this.#limit = Math.max(TOPICS, this.#known.size);
+  }
+
+  of(name: string): string {
+    if (this.#known.has(name)) return name;
+    if (this.#known.size >= this.#limit) return OTHER;
+    this.#known.add(name);
+    return name;
+  }
+}
+
 /** Label values come from lists that the configuration bounds: a hostile record, or a thousand topics, make no new series. */
 export class Labels {
   readonly #eventTypes: ReadonlySet<string>;
   readonly #routes: ReadonlySet<string>;
-  readonly #topics: Set<string>;
-  readonly #topicLimit: number;
+  readonly #topics: TopicLabels;
 
   constructor({ routes }: Pick<ResolvedConfig, 'routes'>) {
     this.#eventTypes = new Set(routes.flatMap(({ eventTypes }) => [...(eventTypes ?? [])]));
     this.#routes = new Set(routes.map(({ id }) => id));
-    this.#topics = new Set(routes.flatMap(({ topic }) => (typeof topic === 'string' ? [topic] : [])));
-    this.#topicLimit = Math.max(TOPICS, this.#topics.size);
+    this.#topics = new TopicLabels(routes.flatMap(({ topic }) => (typeof topic === 'string' ? [topic] : [])));
   }
 
   eventType(record: MappedRecord): string {
@@ -34,9 +51,6 @@ export class Labels {
   }
 
   topic(name: string): string {
-    if (this.#topics.has(name)) return name;
-    if (this.#topics.size >= this.#topicLimit) return OTHER;
-    this.#topics.add(name);
-    return name;
+    return this.#topics.of(name);
   }
 }

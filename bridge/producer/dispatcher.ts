@@ -2,14 +2,14 @@ import type { ResolvedProducer } from '../config/resolve-producer.js';
 import type { Logger } from '../observe/logger.js';
 import { DROPPED, Fates } from './fates.js';
 import type { KafkaCircuit } from './kafka-circuit.js';
-import { Lane, type CutLimits, type Flight } from './lane.js';
+import { isExpired, type CutLimits, type Flight, type Lane } from './lane.js';
+import { Lanes } from './lanes.js';
 import type { ProducerObserver } from './observer.js';
 import type { Outgoing } from './outgoing.js';
 import type { Partitioner } from './partitioner.js';
 import { SendBuffer } from './send-buffer.js';
 import type { PartitionResult, Sender } from './sender.js';
 import type { Spill } from './spill-file.js';
-import { spillKey } from './spill-index.js';
 import { SpillReplay } from './spill-replay.js';
 import { backoffMs, MISSING_MS, TopicPlaces } from './topic-places.js';
 
@@ -35,13 +35,13 @@ const AWAY = 'Kafka is away';
 export class Dispatcher {
   readonly buffer: SendBuffer;
   readonly #options: DispatcherOptions;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new Lanes();
   readonly #places: TopicPlaces;
   readonly #fates: Fates;
   readonly #replay: SpillReplay | undefined;
   readonly #limits: CutLimits;
   #underWay = 0;
-  #pumping: NodeJS.Immediate | undefined;
+  #pumping = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   #flushing = 0;
@@ -64,7 +64,7 @@ export class Dispatcher {
       maxAgeMs: metadataMaxAgeMs,
       isMade: (topic) => producer.deadLetterSuffix !== false && topic.endsWith(producer.deadLetterSuffix),
       known: (topic) => this.#known(topic),
-      refused: (topic, why) => this.#refuseAll(this.#lane(topic, undefined), why),
+      refused: (topic, why) => this.#refuseAll(this.#lanes.of(topic, undefined), why),
     });
     this.#limits = {
       bytes: Math.max(MAX_BATCH_BYTES, producer.batchBytes),
@@ -147,8 +147,7 @@ export class Dispatcher {
   end(why: string): void {
     this.#ended = true;
     clearTimeout(this.#timer);
-    clearImmediate(this.#pumping);
-    for (const lane of this.#lanes.values()) {
+    for (const lane of this.#lanes) {
       for (const record of lane.flight?.records ?? []) this.#fates.abandoned(record, why);
       lane.land();
       this.#fates.spill(lane, why);
@@ -160,21 +159,14 @@ export class Dispatcher {
     this.#tell();
   }
 
-  #lane(topic: string, partition: number | undefined): Lane {
-    const key = spillKey(topic, partition);
-    let lane = this.#lanes.get(key);
-    if (!lane) this.#lanes.set(key, (lane = new Lane(topic, partition)));
-    return lane;
-  }
-
   /** Into its partition's lane, or, where that is not known yet or others wait to be placed, behind those. */
   #place(record: Outgoing): Lane {
     const { topic } = record;
-    const unplaced = this.#lanes.get(spillKey(topic, undefined));
+    const unplaced = this.#lanes.unplaced(topic);
     const partitions = this.#places.partitions(topic);
     const lane =
       partitions === undefined || (unplaced && !unplaced.idle)
-        ? this.#lane(topic, undefined)
+        ? this.#lanes.of(topic, undefined)
         : this.#placed(record, partitions);
     lane.add(record);
     this.#pumpSoon();
@@ -183,16 +175,16 @@ export class Dispatcher {
 
   #placed(record: Outgoing, partitions: number): Lane {
     record.partition ??= this.#options.partitioner.partitionFor(record, partitions);
-    return this.#lane(record.topic, record.partition);
+    return this.#lanes.of(record.topic, record.partition);
   }
 
   /** A topic's partitions are known, or it is time to ask again. */
   #known(topic: string): void {
     const partitions = this.#places.partitions(topic);
-    const unplaced = this.#lanes.get(spillKey(topic, undefined));
+    const unplaced = this.#lanes.unplaced(topic);
     if (partitions !== undefined && unplaced && unplaced.spilling === 0) {
       for (const record of unplaced.removeWhere(() => true)) this.#placed(record, partitions).add(record);
-      this.#lanes.delete(spillKey(topic, undefined));
+      this.#lanes.leave(unplaced);
     }
     this.#pumpSoon();
   }
@@ -202,13 +194,12 @@ export class Dispatcher {
   }
 
   #drop(record: Outgoing): void {
-    for (const partition of [record.partition, undefined])
-      if (this.#lanes.get(spillKey(record.topic, partition))?.remove(record)) break;
+    this.#lanes.remove(record);
     this.#fates.droppedFor(record);
   }
 
   #spillAll(): void {
-    for (const lane of this.#lanes.values()) this.#fates.spill(lane, AWAY);
+    for (const lane of this.#lanes) this.#fates.spill(lane, AWAY);
   }
 
   #changed(): void {
@@ -226,14 +217,20 @@ export class Dispatcher {
     for (const wake of this.#room) wake();
   }
 
-  /** At the end of this turn: what comes in it goes together. */
+  /**
+   * Behind all that follows from what happens now: callers that were answered send their next ones, which go together.
+   * A tick, as a turn of the event loop would be a tenth of what a caller waits who sends one after another.
+   */
   #pumpSoon(): void {
-    if (this.#ended) return;
-    this.#pumping ??= setImmediate(() => {
-      this.#pumping = undefined;
-      this.#pump();
-    });
+    if (this.#pumping || this.#ended) return;
+    this.#pumping = true;
+    process.nextTick(this.#pumpNow);
   }
+
+  readonly #pumpNow = (): void => {
+    this.#pumping = false;
+    this.#pump();
+  };
 
   #wakeAt(ms: number): void {
     if (ms >= this.#timerAtMs || this.#ended) return;
@@ -257,9 +254,9 @@ export class Dispatcher {
       this.#giveUpWaiting(next);
     if (this.buffer.next) this.#wakeAt(this.buffer.next.acceptedAtMs + producer.mediumWaitMs);
     const leaving: Lane[] = [];
-    for (const [key, lane] of this.#lanes) {
+    for (const lane of this.#lanes) {
       if (lane.idle) {
-        this.#lanes.delete(key);
+        this.#lanes.leave(lane);
         continue;
       }
       this.#expire(lane, now);
@@ -297,9 +294,8 @@ export class Dispatcher {
       for (const record of flight.records)
         if (record.deadlineMs <= now) this.#fates.unknown(record, 'no answer came in time');
     }
-    const expired = (record: Outgoing): boolean =>
-      record.deadlineMs <= now && record.ending !== undefined && !record.waits;
-    if (lane.queue.some(expired)) {
+    if (lane.hasExpired(now)) {
+      const expired = (record: Outgoing): boolean => isExpired(record, now);
       const why = `it could not be sent within ${this.#options.producer.deliveryTimeoutMs} ms`;
       if (this.#options.spill) this.#fates.spill(lane, why, expired);
       else for (const record of lane.removeWhere(expired)) this.#fates.notDelivered(record, why);
@@ -309,8 +305,7 @@ export class Dispatcher {
   }
 
   #giveUpWaiting(record: Outgoing): void {
-    for (const partition of [record.partition, undefined])
-      if (this.#lanes.get(spillKey(record.topic, partition))?.remove(record)) break;
+    this.#lanes.remove(record);
     this.#fates.dropped(record, 'timeout_drop');
   }
 
@@ -346,12 +341,7 @@ export class Dispatcher {
       lane.failures = 0;
       lane.notBeforeMs = 0;
       lane.unknownSinceMs = undefined;
-      for (const [index, record] of flight.records.entries()) {
-        // A repetition that the broker knows, but not where it stands, has no offset.
-        const offset = result.baseOffset < 0n ? '-1' : (result.baseOffset + BigInt(index)).toString();
-        const timestamp = result.appendedAtMs ?? record.timestampMs;
-        this.#fates.delivered(record, { topic: lane.topic, partition: lane.partition!, offset, timestamp });
-      }
+      this.#fates.delivered(flight.batch, flight.records, result);
     } else this.#failed(lane, flight, result);
     this.#pumpSoon();
   }

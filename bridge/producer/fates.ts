@@ -7,6 +7,7 @@ import type { ProducerObserver } from './observer.js';
 import type { Outgoing, SentRecord } from './outgoing.js';
 import type { SendBuffer } from './send-buffer.js';
 import { SendError, type DropReason, type SendErrorCode } from './send-error.js';
+import type { PartitionBatch, Written } from './sender.js';
 import type { Spill } from './spill-file.js';
 import { spillKey } from './spill-index.js';
 
@@ -58,13 +59,35 @@ export class Fates {
     this.#inMemory.set(key, this.inMemory(key) + 1);
   }
 
-  delivered(record: Outgoing, place: SentRecord): void {
+  /** A batch is in the log. */
+  delivered(
+    { topic, partition }: PartitionBatch,
+    records: readonly Outgoing[],
+    { baseOffset, appendedAtMs }: Written,
+  ): void {
+    const now = Date.now();
+    // As numbers, which no log outgrows: as bigints they would take longer than the rest of this.
+    const first = Number(baseOffset);
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index]!;
+      // A repetition that the broker knows, but not where it stands, has no offset.
+      const offset = first < 0 ? '-1' : String(first + index);
+      this.#delivered(
+        record,
+        { topic, partition, offset, timestamp: appendedAtMs ?? record.timestampMs },
+        now,
+      );
+    }
+    this.#options.changed();
+  }
+
+  #delivered(record: Outgoing, place: SentRecord, now: number): void {
     const { ending, deadLetterOf, topic } = record;
     const { observer } = this.#options;
     record.ending = undefined;
     this.#finish(record);
     if (deadLetterOf === undefined) {
-      observer.sent(topic, (Date.now() - record.acceptedAtMs) / 1000);
+      observer.sent(topic, (now - record.acceptedAtMs) / 1000);
       ending?.delivered(place);
       return;
     }
@@ -92,6 +115,7 @@ export class Fates {
     record.ending = undefined;
     record.finished = true;
     if (reason) this.#options.observer.dropped(topic, reason);
+    else if (code === 'KTB_CIRCUIT_OPEN') this.#options.observer.refused(topic);
     ending?.failed(new SendError(code, `The record was not sent: ${why}`, { topic, reason }));
   }
 
@@ -132,6 +156,7 @@ export class Fates {
       : 'the producer is closed, and does not try it again';
     this.#unknown(record, why, next, () => undefined);
     this.#finish(record, false);
+    this.#options.changed();
   }
 
   #unknown(record: Outgoing, why: string, next: string, kept: (key: string) => void): void {
@@ -230,6 +255,7 @@ export class Fates {
     const { ending, topic } = record;
     record.ending = undefined;
     this.#finish(record);
+    this.#options.changed();
     ending?.failed(new SendError(code, message, { topic, ...more }));
   }
 
@@ -243,17 +269,14 @@ export class Fates {
   }
 
   #finish(record: Outgoing, crossOut = true): void {
-    const { spill, changed } = this.#options;
     record.finished = true;
     this.#leave(record);
     const key = record.spilledAs;
-    if (key !== undefined) {
-      const left = this.inMemory(key) - 1;
-      if (left > 0) this.#inMemory.set(key, left);
-      else this.#inMemory.delete(key);
-      if (crossOut) spill!.done(key, record.order);
-    }
-    changed();
+    if (key === undefined) return;
+    const left = this.inMemory(key) - 1;
+    if (left > 0) this.#inMemory.set(key, left);
+    else this.#inMemory.delete(key);
+    if (crossOut) this.#options.spill!.done(key, record.order);
   }
 
   #leave(record: Outgoing): void {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { traceIdOf, type Tracer } from './trace.js';
+import { newTrace, traceIdOf, type Trace } from './trace.js';
 
 export type HeaderValue = string | Buffer | Uint8Array | number | boolean | bigint | Date | null | undefined;
 
@@ -11,6 +11,24 @@ export type Header = readonly [name: string, value: Buffer | null];
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f]+/g;
 
+const OURS = ['idempotency-key', 'traceparent', 'trace-id', 'timestamp'] as const;
+
+/** Whether none of the headers that every record has is given: then they are new ones. */
+export function givesNoneOfOurs(given: MessageHeaders | undefined): boolean {
+  if (given === undefined) return true;
+  for (const name of OURS) if (given[name] !== undefined) return false;
+  return true;
+}
+
+/** The headers that a caller gave, and the type of its event. */
+export function givenHeaders(given: MessageHeaders | undefined, eventType: string | undefined): Header[] {
+  const headers: Header[] = [];
+  if (given) for (const name of Object.keys(given)) addHeader(headers, name, given[name]);
+  if (eventType !== undefined && !has(headers, given, 'event-type'))
+    headers.push(['event-type', Buffer.from(eventType.replace(CONTROL, ' '))]);
+  return headers;
+}
+
 /**
  * The headers of a record: those that were given, and what is missing of `idempotency-key`, `trace-id`, `traceparent`,
  * `timestamp` and `event-type`.
@@ -18,27 +36,29 @@ const CONTROL = /[\u0000-\u001f\u007f]+/g;
 export function headersOf(
   given: MessageHeaders | undefined,
   facts: { readonly timestampMs: number; readonly eventType: string | undefined },
-  tracer: Tracer,
+  active: Trace | undefined,
 ): readonly Header[] {
-  const headers: Header[] = [];
-  if (given) for (const name of Object.keys(given)) addHeader(headers, name, given[name]);
-  const has = (name: string): boolean =>
-    given !== undefined && Object.hasOwn(given, name) && headers.some(([one]) => one === name);
-  const add = (name: string, value: string): void => void headers.push([name, Buffer.from(value, 'latin1')]);
-  if (!has('idempotency-key')) add('idempotency-key', randomUUID());
-  if (!has('traceparent')) {
-    const { traceparent, traceId } = tracer.current();
-    add('traceparent', traceparent);
-    if (!has('trace-id')) add('trace-id', traceId);
-  } else if (!has('trace-id')) {
+  const headers = givenHeaders(given, facts.eventType);
+  if (!has(headers, given, 'idempotency-key')) add(headers, 'idempotency-key', randomUUID());
+  if (!has(headers, given, 'traceparent')) {
+    const { traceparent, traceId } = active ?? newTrace();
+    add(headers, 'traceparent', traceparent);
+    if (!has(headers, given, 'trace-id')) add(headers, 'trace-id', traceId);
+  } else if (!has(headers, given, 'trace-id')) {
     const parent = headers.findLast(([name]) => name === 'traceparent')![1]!.toString('latin1');
-    add('trace-id', traceIdOf(parent) ?? tracer.current().traceId);
+    add(headers, 'trace-id', traceIdOf(parent) ?? (active ?? newTrace()).traceId);
   }
-  if (!has('timestamp')) add('timestamp', String(facts.timestampMs));
-  if (facts.eventType !== undefined && !has('event-type')) {
-    headers.push(['event-type', Buffer.from(facts.eventType.replace(CONTROL, ' '))]);
-  }
+  if (!has(headers, given, 'timestamp')) add(headers, 'timestamp', String(facts.timestampMs));
   return headers;
+}
+
+/** A header that was given without a value is none. */
+function has(headers: readonly Header[], given: MessageHeaders | undefined, name: string): boolean {
+  return given !== undefined && Object.hasOwn(given, name) && headers.some(([one]) => one === name);
+}
+
+function add(headers: Header[], name: string, value: string): void {
+  headers.push([name, Buffer.from(value, 'latin1')]);
 }
 
 /** kafkajs throws a TypeError at null and undefined; here they are no header. */

@@ -117,6 +117,8 @@ export class KafkaSender implements Sender {
 
   async send(batch: PartitionBatch): Promise<PartitionResult> {
     const cluster = this.#cluster;
+    const known = this.#readyNow(batch);
+    if (known) return new Promise((resolve) => this.#enqueue(known, { batch, resolve }));
     let ready: ClusterBroker | PartitionResult;
     try {
       ready = await this.#inTime(this.#ready(batch));
@@ -155,6 +157,16 @@ export class KafkaSender implements Sender {
     await within<unknown>(Promise.allSettled(this.#asking), CLOSE_MS, () => undefined);
     // It waits for what is under way, which a broker that hangs never answers.
     await within<void>(this.#cluster.disconnect(), CLOSE_MS, () => undefined).catch(() => undefined);
+  }
+
+  /** The leader, where nothing is to be asked and nothing to be connected: nearly always, and then without waiting. */
+  #readyNow({ topic, partition }: PartitionBatch): ClusterBroker | undefined {
+    const { targetTopics, brokerPool } = this.#cluster;
+    if (this.#closed || !targetTopics.has(topic) || !this.#sessions.has(textOf(topic, partition)))
+      return undefined;
+    const leader = this.#knownLeader(topic, partition);
+    const broker = leader === undefined ? undefined : brokerPool.brokers[leader];
+    return broker?.isConnected() ? broker : undefined;
   }
 
   /** All that comes before a request leaves. @returns the leader, connected, or why there is none */
@@ -199,6 +211,10 @@ export class KafkaSender implements Sender {
 
   async #leaderOf(topic: string, partition: number): Promise<number | undefined> {
     await this.#refresh([topic], false);
+    return this.#knownLeader(topic, partition);
+  }
+
+  #knownLeader(topic: string, partition: number): number | undefined {
     const found = this.#metadataOf(topic)?.partitionMetadata.find(
       ({ partitionId }) => partitionId === partition,
     );
@@ -270,7 +286,7 @@ export class KafkaSender implements Sender {
     return this.#producerId;
   }
 
-  /** What is handed over in the same turn goes together. */
+  /** What is handed over in the same turn goes together; a tick is behind all of it. */
   #enqueue(broker: ClusterBroker, part: Part): void {
     const waiting = this.#parts.get(broker);
     if (waiting) {
@@ -278,7 +294,7 @@ export class KafkaSender implements Sender {
       return;
     }
     this.#parts.set(broker, [part]);
-    setImmediate(() => {
+    process.nextTick(() => {
       const parts = this.#parts.get(broker)!;
       this.#parts.delete(broker);
       void this.#request(broker, parts);
@@ -304,7 +320,8 @@ export class KafkaSender implements Sender {
     const cluster = this.#cluster;
     let answers: readonly ProduceAnswer[];
     try {
-      const connection = await this.#inTime(broker.connectionPool.getConnection());
+      let [connection] = broker.connectionPool.pool;
+      if (!connection?.isConnected()) connection = await this.#inTime(broker.connectionPool.getConnection());
       answers = decodeProduce(await this.#inTime(sendProduce(connection, body)));
     } catch (error) {
       this.#mend(cluster, error);

@@ -26,6 +26,7 @@ export interface ClusterBroker {
     readonly pool: readonly Connection[];
     getConnection(): Promise<Connection>;
   };
+  isConnected(): boolean;
   connect(): Promise<void>;
   initProducerId(options: { readonly transactionTimeout: number }): Promise<{
     readonly producerId: string | bigint | number;
@@ -45,6 +46,8 @@ export interface Cluster {
   readonly targetTopics: Set<string>;
   readonly brokerPool: {
     readonly metadata: { readonly topicMetadata: readonly TopicMetadata[] } | null;
+    /** By their numbers. */
+    readonly brokers: Readonly<Record<number, ClusterBroker>>;
     createBroker(options: object): object;
   };
 }
@@ -101,13 +104,12 @@ function withPlainMetadata(broker: AnyBroker): AnyBroker {
   return broker;
 }
 
-interface Encoder {
+const KafkajsEncoder = require('kafkajs/src/protocol/encoder.js') as new (size: number) => {
   writeBufferInternal(bytes: Buffer): void;
-}
+};
 
 /** Sends an encoded Produce request over the broker's connection. @returns the answer's bytes */
 export async function sendProduce(connection: Connection, body: Buffer): Promise<Buffer> {
-  const KafkajsEncoder = require('kafkajs/src/protocol/encoder.js') as new (size: number) => Encoder;
   return (await connection.send({
     request: {
       ...PRODUCE,

@@ -17,6 +17,11 @@ export interface CutLimits {
   readonly mayLeave: (record: Outgoing) => boolean;
 }
 
+/** What waits for room has a time of its own; what nobody waits for has none. */
+export function isExpired({ deadlineMs, ending, waits }: Outgoing, now: number): boolean {
+  return deadlineMs <= now && ending !== undefined && !waits;
+}
+
 /**
  * The records of one partition, in the order in which they leave: nothing overtakes, not even a retry. Without a
  * partition: those of a topic whose partitions are not known yet; they don't leave, they are placed.
@@ -80,6 +85,15 @@ export class Lane {
     this.#queue = this.#queue.filter((record) => !gone.has(record));
     for (const { bytes } of removed) this.#bytes -= bytes;
     return removed;
+  }
+
+  /** Whether one has waited too long: the first one that has a time, as all have the same. */
+  hasExpired(now: number): boolean {
+    for (const record of this.#queue) {
+      if (isExpired(record, now)) return true;
+      if (record.ending !== undefined && !record.waits) return false;
+    }
+    return false;
   }
 
   /** Whether its first record may leave. */

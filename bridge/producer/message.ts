@@ -6,7 +6,7 @@ const TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
 const PRIORITIES: ReadonlySet<unknown> = new Set<Priority>(['high', 'medium', 'low']);
 
 /** @throws BridgeError `KTB_USAGE`: the caller's own fault */
-export function checkTopic(topic: unknown): void {
+function checkTopic(topic: unknown): void {
   if (typeof topic !== 'string' || !TOPIC.test(topic) || topic === '.' || topic === '..')
     throw usage('topic', "a topic's name", topic);
 }

@@ -1,6 +1,6 @@
+import type { BridgeError } from '../errors.js';
 import type { Priority } from '../config/types.js';
 import type { BatchRecord } from './record-batch.js';
-import type { SendError } from './send-error.js';
 
 /** Where a record stands in the log. */
 export interface SentRecord {
@@ -14,7 +14,7 @@ export interface SentRecord {
 /** How a send ends: in exactly one way, once. */
 export interface Ending {
   readonly delivered: (record: SentRecord) => void;
-  readonly failed: (error: SendError) => void;
+  readonly failed: (error: BridgeError) => void;
 }
 
 /** A record that was accepted and is not yet done. */

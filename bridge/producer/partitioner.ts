@@ -29,7 +29,7 @@ export function murmur2(key: Uint8Array): number {
 const STICKY = 16;
 
 export class Partitioner {
-  readonly #turns = new Map<string, number>();
+  readonly #turns = new Map<string, { next: number }>();
 
   partitionFor(
     { topic, body }: { readonly topic: string; readonly body: Buffer },
@@ -37,8 +37,8 @@ export class Partitioner {
   ): number {
     const key = keyOf(body);
     if (key !== null) return (murmur2(key) & 0x7fffffff) % partitions;
-    const turn = this.#turns.get(topic) ?? 0;
-    this.#turns.set(topic, turn + 1);
-    return Math.floor(turn / STICKY) % partitions;
+    let turn = this.#turns.get(topic);
+    if (!turn) this.#turns.set(topic, (turn = { next: 0 }));
+    return Math.floor(turn.next++ / STICKY) % partitions;
   }
 }

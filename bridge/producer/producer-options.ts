@@ -1,3 +1,4 @@
+import type { Registry } from 'prom-client';
 import type { KafkaOptions, ProducerOptions } from '../config/types.js';
 import type { Priority, SchemaRegistryDecoder } from '../config/types.js';
 import type { EncodeContext } from './encoders/encoder.js';
@@ -31,7 +32,10 @@ export interface CreateProducerOptions {
   readonly encoder?: EncoderOption;
   /** The encoders of some topics, by their names. @default {} */
   readonly encoders?: Readonly<Record<string, EncoderOption>>;
+  /** Is told of everything that is counted. @default none */
   readonly observer?: ProducerObserver;
+  /** A registry of prom-client's, the user's own: the producer's metrics are shown with the others. @default none */
+  readonly metrics?: Registry;
 }
 
 /** A record to be sent. */

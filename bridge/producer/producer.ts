@@ -6,17 +6,24 @@ import { within } from '../timing.js';
 import { Dispatcher } from './dispatcher.js';
 import { createEncoder } from './encoders/index.js';
 import type { Encoded, Encoder } from './encoders/encoder.js';
-import { headersOf, type Header, type MessageHeaders } from './headers.js';
+import { givenHeaders, givesNoneOfOurs, headersOf, type Header, type MessageHeaders } from './headers.js';
 import { KafkaCircuit } from './kafka-circuit.js';
 import { KafkaSender, type KafkaSenderOptions } from './kafka-sender.js';
-import { bytesOf, checkMessage, checkTopic } from './message.js';
-import { NO_OBSERVER, type ProducerObserver } from './observer.js';
+import { bytesOf, checkMessage } from './message.js';
+import { observersOf, type ProducerObserver } from './observer.js';
 import type { Ending, Outgoing, SentRecord } from './outgoing.js';
 import { Partitioner } from './partitioner.js';
+import { producerMetrics } from './producer-metrics.js';
 import type { CreateProducerOptions, ProducerMessage } from './producer-options.js';
 import { encodeBody } from './record-body.js';
 import type { ResolvedProducerConfig } from './resolve-config.js';
-import { sendAll, writableOf, type SendAllOptions, type SendAllReport } from './send-all.js';
+import {
+  sendAll,
+  writableOf,
+  type MessageSink,
+  type SendAllOptions,
+  type SendAllReport,
+} from './send-all.js';
 import { SendError } from './send-error.js';
 import type { Sender } from './sender.js';
 import { openSpillFile, type Spill } from './spill-file.js';
@@ -49,6 +56,7 @@ export interface CloseOptions {
 
 const METADATA_MAX_AGE_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 30_000;
+const NO_HEADERS: readonly Header[] = [];
 
 /** Sends records to Kafka: see {@link createProducer}. */
 export class Producer implements AsyncDisposable {
@@ -57,6 +65,7 @@ export class Producer implements AsyncDisposable {
   readonly #parts: ProducerParts;
   readonly #logger: Logger;
   readonly #observer: ProducerObserver;
+  readonly #unwatch: (() => void) | undefined;
   readonly #circuit: KafkaCircuit;
   readonly #encoders = new Map<unknown, Encoder>();
   readonly #turns: Turns;
@@ -78,7 +87,9 @@ export class Producer implements AsyncDisposable {
     this.#options = options;
     this.#parts = parts;
     this.#logger = parts.logger ?? createLogger({ level: config.logLevel, name: 'producer' });
-    this.#observer = options.observer ?? NO_OBSERVER;
+    const metrics = options.metrics && producerMetrics(options.metrics);
+    this.#observer = observersOf([options.observer, metrics?.observer].filter((one) => one !== undefined));
+    this.#unwatch = metrics?.watch(() => this.status);
     this.#circuit = new KafkaCircuit(config.producer.circuit);
     this.#turns = new Turns(config.producer.buffer.records);
     // Encoders that can't be are said at once, not at the first event.
@@ -109,12 +120,8 @@ export class Producer implements AsyncDisposable {
    * @throws SendError what became of it otherwise; its `retryable` says whether it may be sent again
    * @throws BridgeError `KTB_USAGE`
    */
-  async send(message: ProducerMessage): Promise<SentRecord> {
-    checkMessage(message);
-    const { topic, priority = 'medium' } = message;
-    return this.#inTurn(topic, priority, (ending) => {
-      this.#accept(message, [], undefined, ending);
-    });
+  send(message: ProducerMessage): Promise<SentRecord> {
+    return new Promise((delivered, failed) => this.#send(message, { delivered, failed }));
   }
 
   /**
@@ -123,26 +130,17 @@ export class Producer implements AsyncDisposable {
    * @throws SendError as `send`
    * @throws BridgeError `KTB_RECORD` with `retryable`: the schema registry is away
    */
-  async sendEvent(
+  sendEvent(
     topic: string,
     key: ProducerMessage['key'],
     event: unknown,
     headers: MessageHeaders = {},
   ): Promise<SentRecord> {
-    checkTopic(topic);
-    checkMessage({ topic, key, value: null, headers });
-    const message = { topic, key, value: null, headers };
-    return this.#inTurn(topic, 'medium', (ending) => {
-      if (event === null) return this.#accept(message, [], undefined, ending);
-      const take = ({ value, headers: added = [], eventType }: Encoded): void =>
-        this.#accept({ ...message, value }, added, eventType, ending);
-      const refuse = (error: unknown): void => this.#unencodable(message, event, error, ending);
-      try {
-        const encoded = this.#encoderOf(topic)(event, { topic, key: bytesOf(key), headers });
-        return encoded instanceof Promise ? encoded.then(take).catch(refuse) : take(encoded);
-      } catch (error) {
-        refuse(error);
-      }
+    return new Promise((delivered, failed) => {
+      const message = { topic, key, value: null, headers };
+      checkMessage(message);
+      const ending = { delivered, failed };
+      this.#inTurn(topic, 'medium', ending, () => this.#sendEvent(message, event, ending));
     });
   }
 
@@ -156,7 +154,7 @@ export class Producer implements AsyncDisposable {
     options: SendAllOptions = {},
   ): Promise<SendAllReport> {
     await this.start();
-    return sendAll(this, messages, options);
+    return sendAll(this.#sink, messages, options);
   }
 
   /**
@@ -164,7 +162,7 @@ export class Producer implements AsyncDisposable {
    * it; `destroy` stops reading, and what was accepted goes on being sent.
    */
   writable(): Writable {
-    return writableOf(this, () => this.start());
+    return writableOf(this.#sink, () => this.start());
   }
 
   /** Resolves when there is room for a record of so many bytes; early where the signal fires or the producer closes. */
@@ -226,36 +224,68 @@ export class Producer implements AsyncDisposable {
     });
   }
 
+  /** What is sent by the thousands is answered for without a promise each. */
+  readonly #sink: MessageSink = {
+    send: (message, ending) => this.#send(message, ending),
+    hasRoom: (bytes) => this.hasRoom(bytes),
+    room: (bytes, signal) => this.room(bytes, signal),
+  };
+
+  /** @throws BridgeError `KTB_USAGE`: then its ending is not called */
+  #send(message: ProducerMessage, ending: Ending): void {
+    checkMessage(message);
+    const { topic, priority = 'medium' } = message;
+    if (this.#mayGo(topic)) this.#accept(message, NO_HEADERS, undefined, ending);
+    else this.#inTurn(topic, priority, ending, () => this.#accept(message, NO_HEADERS, undefined, ending));
+  }
+
+  #sendEvent(message: ProducerMessage, event: unknown, ending: Ending): void | Promise<void> {
+    const { topic, key, headers = {} } = message;
+    if (event === null) return this.#accept(message, NO_HEADERS, undefined, ending);
+    const take = ({ value, headers: added = NO_HEADERS, eventType }: Encoded): void =>
+      this.#accept({ ...message, value }, added, eventType, ending);
+    const refuse = (error: unknown): void => this.#unencodable(message, event, error, ending);
+    try {
+      const encoded = this.#encoderOf(topic)(event, { topic, key: bytesOf(key), headers });
+      return encoded instanceof Promise ? encoded.then(take).catch(refuse) : take(encoded);
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  /** Whether a record of a topic is to wait for nothing. */
+  #mayGo(topic: string): boolean {
+    return this.#dispatcher !== undefined && this.#closing === undefined && this.#turns.free(topic);
+  }
+
   /** In the order of the calls: an encoder that takes its time does not let later records of its topic overtake. */
   #inTurn(
     topic: string,
     priority: Outgoing['priority'],
-    take: (ending: Ending) => void | Promise<void>,
-  ): Promise<SentRecord> {
-    return new Promise((delivered, failed) => {
-      if (this.#closing) {
-        failed(new SendError('KTB_CLOSED', 'The record was not sent: the producer is closed', { topic }));
-        return;
+    { failed }: Ending,
+    turn: () => void | Promise<void>,
+  ): void {
+    if (this.#closing) {
+      failed(new SendError('KTB_CLOSED', 'The record was not sent: the producer is closed', { topic }));
+      return;
+    }
+    if (this.#mayGo(topic)) return void turn();
+    if (this.#turns.full && priority !== 'high') {
+      const reason = priority === 'low' ? 'low_priority_drop' : 'timeout_drop';
+      this.#observer.dropped(topic, reason);
+      const message = 'The record was not sent: too many wait to be encoded';
+      failed(new SendError('KTB_BACK_PRESSURE', message, { topic, reason }));
+      return;
+    }
+    // In this turn: a close that comes next must see that there is something to close.
+    this.start().catch(() => undefined);
+    this.#turns.take(topic, async () => {
+      try {
+        await this.start();
+        await turn();
+      } catch (error) {
+        failed(error as SendError);
       }
-      const turn = (): void | Promise<void> => take({ delivered, failed });
-      if (this.#dispatcher && this.#turns.free(topic)) return void turn();
-      if (this.#turns.full && priority !== 'high') {
-        const reason = priority === 'low' ? 'low_priority_drop' : 'timeout_drop';
-        this.#observer.dropped(topic, reason);
-        const message = 'The record was not sent: too many wait to be encoded';
-        failed(new SendError('KTB_BACK_PRESSURE', message, { topic, reason }));
-        return;
-      }
-      // In this turn: a close that comes next must see that there is something to close.
-      this.start().catch(() => undefined);
-      this.#turns.take(topic, async () => {
-        try {
-          await this.start();
-          await turn();
-        } catch (error) {
-          failed(error);
-        }
-      });
     });
   }
 
@@ -276,8 +306,17 @@ export class Producer implements AsyncDisposable {
       partition,
       timestamp: timestampMs = now,
     } = message;
-    const own = headersOf(headers, { timestampMs, eventType }, this.#tracer);
-    const body = encodeBody({ key: bytesOf(key), value: bytesOf(value), headers: [...own, ...added] });
+    const trace = this.#tracer.active();
+    const fresh = trace === undefined && givesNoneOfOurs(headers);
+    const own = fresh
+      ? givenHeaders(headers, eventType)
+      : headersOf(headers, { timestampMs, eventType }, trace);
+    const body = encodeBody({
+      key: key ?? null,
+      value,
+      headers: added.length === 0 ? own : [...own, ...added],
+      freshAtMs: fresh ? timestampMs : undefined,
+    });
     const record: Outgoing = {
       order: ++this.#order,
       topic,
@@ -301,7 +340,7 @@ export class Producer implements AsyncDisposable {
   /** The event's own fault is a dead letter of what can be shown of it; a registry that is away is the caller's to wait for. */
   #unencodable(message: ProducerMessage, event: unknown, error: unknown, ending: Ending): void {
     if (error instanceof BridgeError && error.retryable) {
-      (ending.failed as (error: unknown) => void)(error);
+      ending.failed(error);
       return;
     }
     this.#accept({ ...message, value: shownOf(event) }, [], undefined, ending, thrownText(error));
@@ -316,6 +355,14 @@ export class Producer implements AsyncDisposable {
   }
 
   async #close(timeoutMs: number): Promise<void> {
+    try {
+      await this.#end(timeoutMs);
+    } finally {
+      this.#unwatch?.();
+    }
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
     if (!this.#starting) return;
     await this.#starting.catch(() => undefined);
     await within<void>(this.flush(), timeoutMs, () => undefined);

@@ -1,10 +1,12 @@
 import { Writable } from 'node:stream';
-import type { SentRecord } from './outgoing.js';
+import type { BridgeError } from '../errors.js';
+import type { Ending } from './outgoing.js';
 import type { ProducerMessage } from './producer-options.js';
 
 /** What is asked of a producer here. */
 export interface MessageSink {
-  send(message: ProducerMessage): Promise<SentRecord>;
+  /** @throws BridgeError `KTB_USAGE`: then its ending is not called */
+  send(message: ProducerMessage, ending: Ending): void;
   hasRoom(bytes: number): boolean;
   room(bytes: number, signal: AbortSignal): Promise<void>;
 }
@@ -63,6 +65,18 @@ class Tally {
   #pending = 0;
   #first: { readonly error: unknown } | undefined;
   #settled: (() => void) | undefined;
+  /** One for all of them. */
+  readonly #ending: Ending = {
+    delivered: () => {
+      this.#sent++;
+      this.#settle();
+    },
+    failed: (error) => {
+      this.#failed++;
+      this.#first ??= { error };
+      this.#settle();
+    },
+  };
 
   constructor(sink: MessageSink, onError: SendAllOptions['onError']) {
     this.#sink = sink;
@@ -80,24 +94,29 @@ class Tally {
 
   send(message: ProducerMessage): void {
     this.#pending++;
-    this.#sink.send(message).then(
-      () => {
-        this.#sent++;
-        this.#settle();
-      },
-      (error: unknown) => {
-        this.#failed++;
-        if (this.#onError) this.#onError(error, message);
-        else this.#first ??= { error };
-        this.#settle();
-      },
-    );
+    const ending = this.#onError ? this.#endingOf(message, this.#onError) : this.#ending;
+    try {
+      this.#sink.send(message, ending);
+    } catch (error) {
+      ending.failed(error as BridgeError);
+    }
   }
 
   async finish(): Promise<SendAllReport> {
     if (this.#pending > 0) await new Promise<void>((resolve) => (this.#settled = resolve));
     if (this.#first) throw this.#first.error;
     return { sent: this.#sent, failed: this.#failed };
+  }
+
+  #endingOf(message: ProducerMessage, onError: NonNullable<SendAllOptions['onError']>): Ending {
+    const { delivered } = this.#ending;
+    const failed = (error: unknown): void => {
+      this.#failed++;
+      // Not in the middle of the producer's work: it may throw.
+      queueMicrotask(() => onError(error, message));
+      this.#settle();
+    };
+    return { delivered, failed };
   }
 
   #settle(): void {

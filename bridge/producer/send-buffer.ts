@@ -15,6 +15,10 @@ export interface Admitted {
   readonly dropped: readonly Outgoing[];
 }
 
+/** Of nearly every record: not made anew for each. */
+const TAKEN: Admitted = { verdict: 'taken', dropped: [] };
+const NONE: readonly Outgoing[] = [];
+
 const LOWEST_FIRST: readonly Priority[] = ['low', 'medium', 'high'];
 
 /**
@@ -54,13 +58,17 @@ export class SendBuffer {
 
   admit(record: Outgoing): Admitted {
     const fits = this.#fits(record.bytes);
-    if (fits && (this.#line.size === 0 || record.priority === 'high')) return this.#take(record, []);
+    if (fits && (this.#line.size === 0 || record.priority === 'high')) {
+      this.#take(record);
+      return TAKEN;
+    }
     if (record.priority === 'low') return { verdict: 'refused', dropped: [] };
     if (record.priority === 'high') {
       const dropped = this.#victims(record.bytes);
       if (dropped) {
         for (const one of dropped) this.release(one);
-        return this.#take(record, dropped);
+        this.#take(record);
+        return { verdict: 'taken', dropped };
       }
     }
     // The line is as long as the buffer at most: what a caller fires off without waiting must not fill the memory.
@@ -97,6 +105,7 @@ export class SendBuffer {
 
   /** Lets those in that have room now. @returns them, in the order in which they came */
   letIn(): readonly Outgoing[] {
+    if (this.#line.size === 0) return NONE;
     const entered: Outgoing[] = [];
     for (const record of this.#line) {
       if (!this.#fits(record.bytes)) break;
@@ -115,10 +124,9 @@ export class SendBuffer {
     this.#lineBytes -= record.bytes;
   }
 
-  #take(record: Outgoing, dropped: readonly Outgoing[]): Admitted {
+  #take(record: Outgoing): void {
     this.#count(record);
     this.unpin(record);
-    return { verdict: 'taken', dropped };
   }
 
   #count(record: Outgoing): void {

@@ -15,11 +15,19 @@ export interface PartitionBatch {
  * `out-of-sequence`: this attempt wrote nothing, and the broker takes nothing more of this sequence.
  */
 export type PartitionResult =
-  | { readonly kind: 'written'; readonly baseOffset: bigint; readonly appendedAtMs: number | undefined }
+  | Written
   | { readonly kind: 'retry'; readonly left: boolean; readonly away: boolean; readonly why: string }
   | { readonly kind: 'unknown-topic'; readonly why: string }
   | { readonly kind: 'refused'; readonly tooLarge: boolean; readonly why: string }
   | { readonly kind: 'out-of-sequence'; readonly why: string };
+
+export interface Written {
+  readonly kind: 'written';
+  /** -1: it is known to be there, but not where. */
+  readonly baseOffset: bigint;
+  /** Epoch milliseconds, where the topic has the broker's time. */
+  readonly appendedAtMs: number | undefined;
+}
 
 export type TopicAnswer =
   | { readonly kind: 'partitions'; readonly count: number }

@@ -30,6 +30,7 @@ export class SpillReplay {
   /** Whether nothing that is older, of its partition, stands in the file. */
   mayLeave({ topic, partition, order, spilledAs }: Outgoing): boolean {
     const { spill } = this.#options;
+    if (spill.records === 0) return true;
     const own = spillKey(topic, partition);
     const unplaced = spillKey(topic, undefined);
     // Those of its own key are in memory in order: the file's first ones.

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 /** What is asked of `@opentelemetry/api`, where the user's project has it. */
 interface OpenTelemetryApi {
-  readonly propagation: { inject(context: unknown, carrier: Record<string, string>): void };
+  readonly propagation: { inject(context: unknown, carrier: object): void };
   readonly context: { active(): unknown };
 }
 
@@ -21,16 +21,18 @@ export class Tracer {
     this.#api = api;
   }
 
-  current(): Trace {
-    const carrier: Record<string, string> = {};
+  /** The one that is active, if any: `@opentelemetry/api` may be there without anybody who sets it up. */
+  active(): Trace | undefined {
+    if (this.#api === undefined) return undefined;
+    const carrier: { traceparent?: string } = {};
     try {
-      this.#api?.propagation.inject(this.#api.context.active(), carrier);
+      this.#api.propagation.inject(this.#api.context.active(), carrier);
     } catch {
       // A propagator of the user's that throws stops no record.
     }
     const { traceparent } = carrier;
     const traceId = traceparent === undefined ? undefined : traceIdOf(traceparent);
-    return traceparent === undefined || traceId === undefined ? newTrace() : { traceparent, traceId };
+    return traceparent === undefined || traceId === undefined ? undefined : { traceparent, traceId };
   }
 }
 
@@ -63,7 +65,7 @@ function random(bytes: number): string {
   return pool.toString('hex', used - bytes, used);
 }
 
-function newTrace(): Trace {
+export function newTrace(): Trace {
   const traceId = random(16);
   return { traceId, traceparent: `00-${traceId}-${random(8)}-01` };
 }

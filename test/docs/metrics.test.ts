@@ -1,10 +1,12 @@
 /** docs/metrics.md, the dashboard and the alert rules against what a bridge really serves. */
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { Registry } from 'prom-client';
 import { parse } from 'yaml';
 import { resolveConfig } from '../../bridge/config/resolve.js';
 import { ALERT_KINDS } from '../../bridge/observe/alerts.js';
 import { BridgeMetrics } from '../../bridge/observe/metrics.js';
+import { producerMetrics } from '../../bridge/producer/producer-metrics.js';
 import { BASE } from '../config/base-config.js';
 
 const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
@@ -17,9 +19,13 @@ interface Known {
 }
 
 const metrics = new BridgeMetrics(resolveConfig(BASE, { baseDir: '/', env: {} }));
-const own = metrics.all as unknown as readonly Known[];
+const registry = new Registry();
+producerMetrics(registry);
+const own = [...metrics.all, ...registry.getMetricsAsArray()] as unknown as readonly Known[];
 metrics.withProcessMetrics();
-const all = new Map((metrics.all as unknown as readonly Known[]).map((one) => [one.name, one]));
+const all = new Map(
+  [...own, ...(metrics.all as unknown as readonly Known[])].map((one) => [one.name, one] as const),
+);
 
 /** What Prometheus adds of itself. */
 const TARGET_LABELS = ['instance', 'job', 'le'];
@@ -152,7 +158,12 @@ test('every series of ours is on the dashboard or in a rule, but the numbers tha
   );
   t.deepEqual(
     own.map(({ name }) => name).filter((name) => !used.has(name)),
-    ['ktb_partition_committed_offset', 'ktb_partition_assignment_epoch', 'ktb_buffered_records'],
+    [
+      'ktb_partition_committed_offset',
+      'ktb_partition_assignment_epoch',
+      'ktb_buffered_records',
+      'ktb_producer_buffered_bytes',
+    ],
   );
 });
 

@@ -76,7 +76,7 @@ export class Harness {
       deadlineMs: now + this.#options.deliveryTimeoutMs,
       ending: {
         delivered: (at) => void endings.push(at),
-        failed: (error) => void endings.push(error),
+        failed: (error) => void endings.push(error as SendError),
       },
       waits: false,
       spilledAs: undefined,

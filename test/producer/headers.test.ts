@@ -5,7 +5,7 @@ import { Tracer } from '../../bridge/producer/trace.js';
 const facts = { timestampMs: 1_700_000_000_000, eventType: undefined as string | undefined };
 const none = new Tracer(undefined);
 const of = (given: unknown, tracer = none, more = facts): [string, string][] =>
-  headersOf(given as MessageHeaders, more, tracer).map(([name, value]) => [name, String(value)]);
+  headersOf(given as MessageHeaders, more, tracer.active()).map(([name, value]) => [name, String(value)]);
 const own = (given: unknown): [string, string][] =>
   of(given).filter(([name]) => !/^(?:idempotency-key|trace-id|traceparent|timestamp)$/.test(name));
 
@@ -20,7 +20,7 @@ test('what is missing is set, what is given stays', (t) => {
     ['event-type', 'mine'],
     ['trace-id', 'a'.repeat(32)],
   ]);
-  t.deepEqual(of({}, none, { ...facts, eventType: 'order.placed' }).at(-1), ['event-type', 'order.placed']);
+  t.deepEqual(of({}, none, { ...facts, eventType: 'order.placed' })[0], ['event-type', 'order.placed']);
 });
 
 test('a given header without a value is missing', (t) => {
@@ -40,8 +40,8 @@ test('the trace is the active one of OpenTelemetry, and a propagator that throws
   const api = {
     context: { active: () => 'context' },
     propagation: {
-      inject: (_context: unknown, carrier: Record<string, string>) => {
-        carrier['traceparent'] = traceparent;
+      inject: (_context: unknown, carrier: { traceparent?: string }) => {
+        carrier.traceparent = traceparent;
       },
     },
   };
@@ -96,6 +96,6 @@ test('odd values: nothing throws, nothing forges a line', (t) => {
 
 test('bytes stay as they are', (t) => {
   const bytes = Buffer.from([0, 13, 10, 255]);
-  t.deepEqual(headersOf({ bytes }, facts, none)[0], ['bytes', bytes]);
-  t.deepEqual(headersOf({ bytes: new Uint8Array(bytes) }, facts, none)[0], ['bytes', bytes]);
+  t.deepEqual(headersOf({ bytes }, facts, none.active())[0], ['bytes', bytes]);
+  t.deepEqual(headersOf({ bytes: new Uint8Array(bytes) }, facts, none.active())[0], ['bytes', bytes]);
 });

@@ -22,6 +22,7 @@ test("kafkajs's client still makes clusters that have what the sender calls", (t
   t.true(cluster.targetTopics instanceof Set);
   t.false(cluster.isConnected());
   t.is(cluster.brokerPool.metadata, null);
+  t.deepEqual(cluster.brokerPool.brokers, {});
 });
 
 test("metadata is asked for by kafkajs's own request, without its judgement of all topics by one", async (t) => {
