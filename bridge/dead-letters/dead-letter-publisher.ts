@@ -59,6 +59,8 @@ export function publishesDeadLetters({ routes }: Pick<ResolvedConfig, 'routes'>)
 export class DeadLetterPublisher {
   readonly #options: DeadLetterPublisherOptions;
   readonly #sweep: DeadLetterSweep;
+  /** Routes of which something could not be published at the last look. */
+  #failing: ReadonlySet<string> = new Set();
   /** Topics that were there, or that were tried to be made. */
   readonly #made = new Map<string, Promise<void>>();
 
@@ -74,7 +76,6 @@ export class DeadLetterPublisher {
         logger.info({ route, count }, 'dead letters were published');
         onPublished(route, count);
       },
-      onFailed: (candidate, error) => this.#failed(candidate, error),
       ...(options.overlapMs === undefined ? {} : { overlapMs: options.overlapMs }),
     });
   }
@@ -101,7 +102,15 @@ export class DeadLetterPublisher {
       const topic = typeof route.topic === 'string' ? deadLetterTopicFor(route, route.topic) : undefined;
       if (topic !== undefined) await this.#makeTopic(topic);
     }
-    await this.#sweep.sweep(signal);
+    const failed = new Set<string>();
+    try {
+      await this.#sweep.sweep(signal, (candidate, error) => {
+        failed.add(candidate.route.id);
+        this.#failed(candidate, error);
+      });
+    } finally {
+      this.#failing = failed;
+    }
   }
 
   /** What is under way is ended within the time; nothing is lost that isn't. */
@@ -186,8 +195,8 @@ export class DeadLetterPublisher {
       { route: route.id, topic, workflowId: execution.workflowId, runId: execution.runId, reason },
       'a dead letter can not be published; it is tried again',
     );
-    // Temporal's own trouble is said elsewhere.
-    if (error instanceof TemporalFault) return;
+    // Temporal's own trouble is said elsewhere; a leader that moves is none the next time.
+    if (error instanceof TemporalFault || !this.#failing.has(route.id)) return;
     raise({
       kind: 'deadLetterTopic',
       scope: { route: route.id },

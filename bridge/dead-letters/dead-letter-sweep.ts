@@ -25,11 +25,15 @@ export interface SweepOptions {
   /** @returns whether it was published: what has been run again since it ended is none any more. @throws what is tried again */
   readonly publish: (candidate: Candidate) => Promise<boolean>;
   readonly onPublished: (route: string, count: number) => void;
-  readonly onFailed: (candidate: Candidate, error: unknown) => void;
   /** So many are kept in memory: of more, the oldest; the others are next. @default 10000 */
   readonly atOnce?: number;
   readonly overlapMs?: number;
+  /** @default performance.now */
+  readonly elapsedMs?: () => number;
 }
+
+/** Told once a sweep and route. */
+export type OnFailed = (candidate: Candidate, error: unknown) => void;
 
 /** What was published is kept after so many: a crash has that much published once more. */
 const STEP = 100;
@@ -52,6 +56,7 @@ export class DeadLetterSweep {
     this.#state = new SweepState(
       this.#routes.map(({ id }) => id),
       options.overlapMs,
+      options.elapsedMs,
     );
   }
 
@@ -61,14 +66,18 @@ export class DeadLetterSweep {
   }
 
   /** @throws TemporalFault */
-  async sweep(signal: AbortSignal): Promise<void> {
+  async sweep(signal: AbortSignal, onFailed: OnFailed): Promise<void> {
     if (!this.#known) {
       this.#kept = await this.#options.cursor.read();
       this.#state.merge(this.#kept);
       this.#known = true;
     }
     const stuck = new Set<string>();
-    for (let more = true; more && !signal.aborted;) more = await this.#look(stuck, signal);
+    const began = this.#state.elapsedMs;
+    for (let more = true; more && !signal.aborted;) {
+      more = await this.#look(stuck, signal, onFailed);
+    }
+    if (!signal.aborted) for (const { id } of this.#routes) if (!stuck.has(id)) this.#state.swept(id, began);
     this.#state.prune();
     if (this.#state.isAheadOf(this.#kept)) await this.#keep();
   }
@@ -77,11 +86,11 @@ export class DeadLetterSweep {
    * @param stuck routes of which something can't be published for now
    * @returns whether there was more than is taken at once
    */
-  async #look(stuck: Set<string>, signal: AbortSignal): Promise<boolean> {
+  async #look(stuck: Set<string>, signal: AbortSignal, onFailed: OnFailed): Promise<boolean> {
     const { candidates, newest, more } = await this.#candidates(stuck, signal);
     for (let from = 0; from < candidates.length && !signal.aborted; from += STEP) {
       const step = candidates.slice(from, from + STEP);
-      const published = await this.#publish(step, stuck, signal);
+      const published = await this.#publish(step, stuck, signal, onFailed);
       if (!signal.aborted) this.#advance(step.at(-1)!.execution.closedAt, stuck);
       if (published > 0) await this.#keep();
     }
@@ -138,8 +147,13 @@ export class DeadLetterSweep {
   }
 
   /** One that can't be published keeps its route back, and no other. @returns how many were */
-  async #publish(step: readonly Candidate[], stuck: Set<string>, signal: AbortSignal): Promise<number> {
-    const { publish, onPublished, onFailed } = this.#options;
+  async #publish(
+    step: readonly Candidate[],
+    stuck: Set<string>,
+    signal: AbortSignal,
+    onFailed: OnFailed,
+  ): Promise<number> {
+    const { publish, onPublished } = this.#options;
     const counts = new Map<string, number>();
     const ended = concurrently(
       step,

@@ -11,7 +11,7 @@ export const KEPT_BYTES = [16 * 1024, 64] as const;
 const KEPT_HEADERS = 20;
 
 /** One key for each run: whoever knows it already has it from another sweep, another bridge, or before a crash. */
-export function letterKey(runId: string): string {
+function letterKey(runId: string): string {
   return `dead-letter/${runId}`;
 }
 

@@ -2,7 +2,7 @@
  * Visibility hears of a close later than it happens, and not in the order of the closes: so much before what was seen
  * last is looked at again.
  */
-export const OVERLAP_MS = 10 * 60_000;
+const OVERLAP_MS = 10 * 60_000;
 
 /** So many runs are kept for the next process; beyond that it publishes some once more, with their keys. */
 const KEPT_RUNS = 1_000;
@@ -29,11 +29,21 @@ export class SweepState {
   readonly #routes: readonly string[];
   readonly #overlapMs: number;
   readonly #until = new Map<string, number>();
+  /** When `until` moved last, by a clock of this process that only measures how much time passes. */
+  readonly #movedAt = new Map<string, number>();
+  /** Routes of which nothing late can come any more: the overlap need not be looked at again. */
+  readonly #settled = new Set<string>();
+  readonly #elapsedMs: () => number;
   readonly #published = new Map<string, Published>();
 
-  constructor(routes: readonly string[], overlapMs: number = OVERLAP_MS) {
+  constructor(
+    routes: readonly string[],
+    overlapMs: number = OVERLAP_MS,
+    elapsedMs: () => number = () => performance.now(),
+  ) {
     this.#routes = routes;
     this.#overlapMs = overlapMs;
+    this.#elapsedMs = elapsedMs;
   }
 
   /** What somebody kept, added to what is known here. What can't be read is nothing: then all is looked at again. */
@@ -46,7 +56,8 @@ export class SweepState {
   /** From when on closes are to be looked at for a route; undefined: from the first. */
   fromOf(route: string): number | undefined {
     const until = this.#until.get(route);
-    return until === undefined ? undefined : until - this.#overlapMs;
+    if (until === undefined) return undefined;
+    return this.#settled.has(route) ? until : until - this.#overlapMs;
   }
 
   /** The same for all routes. */
@@ -70,7 +81,21 @@ export class SweepState {
 
   /** Everything of the route that has closed up to here, as far as visibility knows, is published. */
   advance(route: string, until: number): void {
-    if (until > (this.#until.get(route) ?? -Infinity)) this.#until.set(route, until);
+    if (until <= (this.#until.get(route) ?? -Infinity)) return;
+    this.#until.set(route, until);
+    this.#movedAt.set(route, this.#elapsedMs());
+    this.#settled.delete(route);
+  }
+
+  /** A sweep that began then has published everything of the route that visibility knew. */
+  swept(route: string, beganAtMs: number): void {
+    const movedAt = this.#movedAt.get(route);
+    if (movedAt !== undefined && beganAtMs - movedAt > this.#overlapMs) this.#settled.add(route);
+  }
+
+  /** Of the same clock as {@link swept} wants it. */
+  get elapsedMs(): number {
+    return this.#elapsedMs();
   }
 
   /** Whether what is kept would have the next process look at much that is long done. */
@@ -85,8 +110,9 @@ export class SweepState {
   /** What nobody will ask for again is forgotten. */
   prune(): void {
     for (const [run, { route, closedAt }] of this.#published) {
-      const from = this.fromOf(route);
-      if (from !== undefined && closedAt < from) this.#published.delete(run);
+      // Also of a settled route: the next process looks at the overlap again.
+      const until = this.#until.get(route);
+      if (until !== undefined && closedAt < until - this.#overlapMs) this.#published.delete(run);
     }
   }
 

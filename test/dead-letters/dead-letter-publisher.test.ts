@@ -133,14 +133,16 @@ test('a topic that takes nothing is an alert, a count and a line of the log; the
   const keys = Array.from({ length: 40 }, (_, index) => `k${index}`);
   for (const key of keys) it.record(key);
   await look();
-  t.deepEqual(counts, { 'failed placed': 1 });
+  t.deepEqual([counts, alerts.length], [{ 'failed placed': 1 }, 0], 'it may pass');
+  await look();
+  t.deepEqual(counts, { 'failed placed': 2 });
   t.is(alerts.length, 1);
   t.like(alerts[0]!, { kind: 'deadLetterTopic', scope: { route: 'placed' } });
   t.regex(
     String(alerts[0]!.message),
     /^Dead letters of route `placed` can't be published to orders\.dlq: .*no such topic/,
   );
-  t.is(log.text.match(/"level":40/g)?.length, 1);
+  t.is(log.text.match(/"level":40/g)?.length, 2);
   producer.refuses = undefined;
   await look();
   t.is(new Set(producer.sent.map((one) => headersOf(one)['workflow-id'])).size, keys.length);

@@ -116,6 +116,23 @@ test('a quiet subscription is asked for what is new only, and keeps nothing', as
   t.is(model.cursor.updates, 1);
 });
 
+test('what closed long ago is not asked for again and again, and what comes late is still found', async (t) => {
+  const model = new SweepModel();
+  const late = model.close({ lagMs: OVERLAP_MS });
+  model.now += OVERLAP_MS / 2;
+  const last = model.close();
+  const bridge = model.bridge();
+  await bridge.run();
+  t.deepEqual(model.published(), [last]);
+  model.now += OVERLAP_MS + 1;
+  await bridge.run();
+  await bridge.run();
+  t.deepEqual(model.published(), [last, late]);
+  t.true(model.queries.at(-1)!.includes(new Date(model.now - OVERLAP_MS - 1).toISOString()));
+  await model.bridge().run();
+  t.is(model.log.length, 2, 'the next process knows them');
+});
+
 test('a cursor that nobody can read is none: all is published again', async (t) => {
   const model = new SweepModel();
   const run = model.close();

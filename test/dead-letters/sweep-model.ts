@@ -105,11 +105,16 @@ export class SweepModel {
       cursor: ofProcess(this.cursor, isDead),
       publish,
       onPublished: () => undefined,
-      onFailed: ({ route }) => failed.push(route.id),
       atOnce: 4,
       overlapMs: OVERLAP_MS,
+      elapsedMs: () => this.now,
     });
-    return { sweep, process, failed, run: () => sweep.sweep(process.signal) };
+    return {
+      sweep,
+      process,
+      failed,
+      run: () => sweep.sweep(process.signal, ({ route }) => failed.push(route.id)),
+    };
   }
 
   /** Runs that were published, each as often as it was. */

@@ -151,7 +151,7 @@ test('a replay that fails again is published under a key of its own, and one tha
   const second = await replay(scene, 'again');
   const both = await published(scene, 'again', 2);
   t.deepEqual(
-    both.map((one) => headerOf(one, 'run-id')).toSorted(),
+    both.map((one) => headerOf(one, 'run-id')!).toSorted(),
     [headerOf(first!, 'run-id')!, second].toSorted(),
   );
   t.is(new Set(both.map((one) => headerOf(one, 'idempotency-key'))).size, 2);
