@@ -13,6 +13,8 @@
  *   intake/offset-tracker     notes what became of it
  *   intake/committer          commits what lies below everything that is not done
  *
+ * What ended badly is published beside it, by dead-letters/dead-letter-publisher, where a route says so.
+ *
  * Only stages.ts, worker.ts, own-worker.ts and, for operating, operate/bridge-client.ts, doctor.ts, setup.ts and topics.ts
  * construct clients; everything else takes ports.
  */
@@ -98,7 +100,8 @@ export class Bridge {
    */
   async start(): Promise<void> {
     const { signal } = this.#stop;
-    const { source, temporal, intake, pressure, committer, backlog, logWatch, capacity } = this.#stages;
+    const { source, temporal, intake, pressure, committer, backlog, logWatch, capacity, deadLetters } =
+      this.#stages;
     await this.#observation.listen();
     for (const warning of overlappingRoutes(this.#config.routes)) this.#logger.warn(warning);
     const { brokers } = this.#config.kafka;
@@ -121,6 +124,7 @@ export class Bridge {
       this.#observation.run(source, temporal, signal),
     );
     if (capacity) this.#loops.push(capacity.run());
+    if (deadLetters) this.#loops.push(deadLetters.run(signal));
   }
 
   /** Stops taking, lets what runs end, commits, leaves the group: all under `drainTimeoutMs`. Again: the same promise. */
@@ -187,7 +191,8 @@ export class Bridge {
 
   async #close(): Promise<void> {
     const { drainTimeoutMs } = this.#config;
-    const { source, temporal, intake, pressure, committer, capacity, capacityPort } = this.#stages;
+    const { source, temporal, intake, pressure, committer, capacity, capacityPort, deadLetters } =
+      this.#stages;
     const deadline = Date.now() + drainTimeoutMs;
     const left = () => Math.max(0, deadline - Date.now());
     this.#phase.ends('draining');
@@ -200,7 +205,12 @@ export class Bridge {
     await within(committer.flush(), left() * 0.6, () => undefined);
     await Promise.all([source.stop(left()), slotsBack]);
     await within(
-      Promise.allSettled([...this.#loops, temporal.close(), capacityPort?.close()]).then(() => undefined),
+      Promise.allSettled([
+        ...this.#loops,
+        temporal.close(),
+        capacityPort?.close(),
+        deadLetters?.close(left() * 0.5),
+      ]).then(() => undefined),
       left(),
       () => undefined,
     );

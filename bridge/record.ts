@@ -89,3 +89,8 @@ export function recordInfo(
     idempotencyKey: idempotencyKey ?? null,
   };
 }
+
+/** The bytes that {@link textOf} made a text of. */
+export function bytesOfText(text: string): Buffer {
+  return text.startsWith('~hex:') ? Buffer.from(text.slice(5), 'hex') : Buffer.from(text, 'utf8');
+}

@@ -8,9 +8,15 @@ import { createCapacityLoop } from './admission/create-capacity-loop.js';
 import { QueueAdmission } from './admission/admission.js';
 import { RatedAdmission } from './admission/rated-admission.js';
 import { RouteHolds } from './admission/route-holds.js';
+import { DEFAULTS } from './config/defaults.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { fingerprintOf } from './config/fingerprint.js';
 import { taskQueuesOf } from './config/task-queues.js';
+import {
+  DeadLetterPublisher,
+  publishesDeadLetters,
+  type DeadLetterPorts,
+} from './dead-letters/dead-letter-publisher.js';
 import { RefusalReporter } from './connections/refusal-reporter.js';
 import { temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
@@ -25,6 +31,7 @@ import { WorkflowDelivery } from './delivery/workflow-delivery.js';
 import { messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
 import { Intake } from './intake/intake.js';
+import { KafkaLookup } from './intake/kafka-lookup.js';
 import { KafkaSource } from './intake/kafka-source.js';
 import { LogWatch } from './intake/log-watch.js';
 import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
@@ -34,9 +41,12 @@ import type { Logger } from './observe/logger.js';
 import type { Observation } from './observe/observation.js';
 import type { Phase } from './observe/phase.js';
 import { BridgePressure } from './pressure/bridge-pressure.js';
+import { Producer } from './producer/producer.js';
 import { Shaping } from './shaping/shaping.js';
 import type { CapacityPort } from './temporal/capacity-port.js';
 import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
+import { SdkCursorPort } from './temporal/sdk-cursor-port.js';
+import { SdkOperatorPort } from './temporal/sdk-operator-port.js';
 import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { ownTaskQueue } from '../workflows/contract.js';
@@ -46,6 +56,7 @@ export interface BridgePorts {
   readonly source?: RecordSource;
   readonly temporal?: TemporalPort;
   readonly capacity?: CapacityPort;
+  readonly deadLetters?: DeadLetterPorts;
 }
 
 /** What the stages tell to. */
@@ -71,6 +82,8 @@ export interface Stages {
   readonly intake: Intake;
   readonly committer: Committer;
   readonly logWatch: LogWatch;
+  /** Undefined where no route publishes its dead letters. */
+  readonly deadLetters: DeadLetterPublisher | undefined;
 }
 
 export function createStages(config: ResolvedConfig, ports: BridgePorts, watchers: Watchers): Stages {
@@ -169,6 +182,19 @@ export function createStages(config: ResolvedConfig, ports: BridgePorts, watcher
       logger.info('Kafka takes us again');
     },
   });
+  const letters = deadLetterPorts(config, ports, logger);
+  const deadLetters =
+    letters &&
+    new DeadLetterPublisher({
+      config,
+      ports: letters,
+      topics: () => source.existingTopics(),
+      owned: () => intake.partitions,
+      logger,
+      onPublished: (route, count) => metrics.deadLettersPublished(route, count),
+      onFailed: (route) => metrics.deadLetterFailed(route),
+      raise: (alert) => alerts.raise(alert),
+    });
   return {
     source,
     temporal,
@@ -182,6 +208,7 @@ export function createStages(config: ResolvedConfig, ports: BridgePorts, watcher
     intake,
     committer,
     logWatch,
+    deadLetters,
   };
 }
 
@@ -255,6 +282,37 @@ function capacityPortOf(config: ResolvedConfig, ports: BridgePorts): CapacityPor
   if (ports.capacity !== undefined) return ports.capacity;
   if (config.capacity.limit === 'off' || ports.temporal !== undefined) return undefined;
   return new SdkCapacityPort(config.temporal);
+}
+
+/** Where Temporal is no server its dead letters stand nowhere. */
+function deadLetterPorts(
+  config: ResolvedConfig,
+  ports: BridgePorts,
+  logger: Logger,
+): DeadLetterPorts | undefined {
+  if (!publishesDeadLetters(config)) return undefined;
+  if (ports.deadLetters !== undefined || ports.temporal !== undefined) return ports.deadLetters;
+  const { kafka, producer, logLevel } = config;
+  return {
+    operator: new SdkOperatorPort(config.temporal),
+    cursor: new SdkCursorPort(config),
+    lookup: new KafkaLookup(config, logger),
+    // A send ends in the log or not at all: a spill file is its owner's, and what can't be sent is looked for again.
+    producer: new Producer(
+      {
+        kafka,
+        producer: {
+          ...producer,
+          deadLetterSuffix: false,
+          spill: undefined,
+          buffer: DEFAULTS.producer.buffer,
+        },
+        logLevel,
+      },
+      {},
+      { logger },
+    ),
+  };
 }
 
 function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {

@@ -1,3 +1,4 @@
+import { deadLetterTopicProblems } from './dead-letter-topic.js';
 import { DEFAULTS } from './defaults.js';
 import { expectation, fieldName, shown, type FieldPath } from './problems.js';
 import { isObject } from './rules.js';
@@ -13,6 +14,7 @@ export function crossProblems(config: unknown): readonly string[] {
   return [
     ...routes.flatMap((route, index) => (isObject(route) ? routeProblems(config, route, index) : [])),
     ...sameIds(routes),
+    ...deadLetterTopicProblems(routes),
     ...quarantineProblems(config),
     ...orderProblems(config),
   ];

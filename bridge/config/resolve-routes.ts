@@ -1,4 +1,5 @@
 import type { ActivityRouteOptions, RetryShape } from '../../workflows/contract.js';
+import { topicRead } from './dead-letter-topic.js';
 import { DEFAULTS } from './defaults.js';
 import { deepFreeze } from './freeze.js';
 import { shapingOf } from './resolve-flow.js';
@@ -11,7 +12,7 @@ export function resolveRoutes(config: BridgeConfig): readonly ResolvedRoute[] {
   const routes = config.routes.map((route, index) =>
     Object.freeze<ResolvedRoute>({
       id: ids[index]!,
-      topic: route.topic,
+      topic: topicRead(route),
       eventTypes: route.eventType === undefined ? undefined : new Set(eventTypesOf(route)),
       eventTypeFrom: route.eventTypeFrom,
       decoder: route.decoder ?? config.decoder ?? DEFAULTS.decoder,
@@ -26,6 +27,7 @@ export function resolveRoutes(config: BridgeConfig): readonly ResolvedRoute[] {
       fairnessKey: route.fairnessKey,
       maxInFlight: route.maxInFlight,
       ...shapingOf(route),
+      deadLetterTopic: route.deadLetterTopic,
       target: targetOf(route),
     }),
   );

@@ -74,6 +74,8 @@ export interface ResolvedRoute {
   readonly rate: Required<RateOptions> | undefined;
   readonly demand: Required<DemandOptions> | undefined;
   readonly conflate: 'latest-by-key' | undefined;
+  /** `true`: the record's topic and `.dlq`. */
+  readonly deadLetterTopic: true | string | undefined;
   readonly target: RouteTarget;
 }
 

@@ -125,6 +125,7 @@ const route = fields({
   rate: rate.optional(),
   demand: demand.optional(),
   conflate: oneOf('latest-by-key').optional(),
+  deadLetterTopic: rule("true or a topic's name", (value) => value === true || isTopicName(value)).optional(),
   workflow: cleanText.optional(),
   activity: cleanText.optional(),
   signal: cleanText.optional(),

@@ -117,6 +117,8 @@ interface RouteBase {
   readonly demand?: DemandOptions;
   /** Of records with the same record key that wait here only the latest is started, the others are `conflated`. @default none */
   readonly conflate?: 'latest-by-key';
+  /** Where its dead letters are published as well: `true` is `<topic>.dlq`. @default none */
+  readonly deadLetterTopic?: true | string;
 }
 
 /** Starts the workflow with `(event, record)`. */

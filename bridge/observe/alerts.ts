@@ -9,6 +9,7 @@ export const ALERT_KINDS = [
   'capacityCircuit',
   'quarantine',
   'deadLetter',
+  'deadLetterTopic',
   'quarantineLimit',
   'foreign',
   'partitionStalled',

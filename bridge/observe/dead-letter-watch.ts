@@ -1,6 +1,7 @@
 import type { TopicPartition } from '../intake/record-source.js';
 import type { TemporalPort } from '../temporal/temporal-port.js';
 import { delay } from '../timing.js';
+import { ownsFirst } from './first-owner.js';
 
 /** Visibility hears of a close later than it happens: what is younger is counted at the next look. */
 const LAG_MS = 10_000;
@@ -60,11 +61,9 @@ export class DeadLetterWatch {
     this.#from = between.to;
   }
 
-  /** One member of the group owns the first partition of its first topic. */
   async #isOurs(): Promise<boolean> {
     const owned = this.#options.owned();
     if (!owned.some(({ partition }) => partition === 0)) return false;
-    const [first] = [...(await this.#options.topics())].sort();
-    return owned.some(({ topic, partition }) => topic === first && partition === 0);
+    return ownsFirst(owned, await this.#options.topics());
   }
 }

@@ -77,6 +77,14 @@ export class BridgeMetrics {
     this.#series.deadLetters.inc({ route: this.#labels.route(route) }, count);
   }
 
+  deadLettersPublished(route: string, count: number): void {
+    this.#series.deadLettersPublished.inc({ route: this.#labels.route(route) }, count);
+  }
+
+  deadLetterFailed(route: string): void {
+    this.#series.deadLetterPublishFailures.inc({ route: this.#labels.route(route) });
+  }
+
   rebalanced(): void {
     this.#series.rebalances.inc();
   }

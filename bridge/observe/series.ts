@@ -44,6 +44,16 @@ export function createSeries(registry: Registry) {
       'Executions of records that ended badly, as visibility counts them once a minute; by one bridge of the group.',
       ['route'],
     ),
+    deadLettersPublished: counter(
+      'ktb_dead_letters_published_total',
+      "Dead letters that were published to their routes' topics.",
+      ['route'],
+    ),
+    deadLetterPublishFailures: counter(
+      'ktb_dead_letter_publish_failures_total',
+      'Attempts to publish a dead letter that failed; it is tried again.',
+      ['route'],
+    ),
     rebalances: counter(
       'ktb_rebalances_total',
       'Assignments that the group has given us, the first one included.',

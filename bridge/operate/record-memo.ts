@@ -6,6 +6,8 @@ export interface NotedRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
+  /** Epoch milliseconds; undefined where it is not noted. */
+  readonly timestamp: number | undefined;
 }
 
 export function notedRecordOf(memo: Readonly<Record<string, unknown>>): NotedRecord {
@@ -17,5 +19,6 @@ export function notedRecordOf(memo: Readonly<Record<string, unknown>>): NotedRec
     topic: text('topic') ?? '',
     partition: typeof memo['partition'] === 'number' ? memo['partition'] : 0,
     offset: text('offset') ?? '0',
+    timestamp: typeof memo['timestamp'] === 'number' ? memo['timestamp'] : undefined,
   };
 }

@@ -56,6 +56,11 @@ export function probeWorkflowId(scope: Pick<IdScope, 'name'>, random: string): s
   return `${OWN_PREFIX}${scope.name}/probe/${random}`;
 }
 
+/** The schedule in which stands up to when the subscription's dead letters are published. No dedupe entry. */
+export function cursorScheduleId(scope: Pick<IdScope, 'name'>): string {
+  return `${OWN_PREFIX}${scope.name}/dead-letters`;
+}
+
 function hash(bits: number, ...parts: readonly (string | Buffer)[]): string {
   const sha = createHash('sha256');
   for (const part of parts) sha.update(part);

@@ -33,11 +33,12 @@ export class Checkup {
     this.now = options.now ?? Date.now;
   }
 
+  readonly allTopics = once(() => this.kafka.topics());
+
   /** The topics of the subscription that exist. */
   readonly topics = once(async () => {
     const wanted = topicsOf(this.config.routes);
-    const all = await this.kafka.topics();
-    return all.filter(
+    return (await this.allTopics()).filter(
       (topic) =>
         !topic.startsWith('__') &&
         wanted.some((one) => (typeof one === 'string' ? one === topic : one.test(topic))),

@@ -1,4 +1,6 @@
+import { deadLetterTopicFor } from '../../config/dead-letter-topic.js';
 import { topicMatcher } from '../../config/topic-pattern.js';
+import type { ResolvedRoute } from '../../config/resolved.js';
 import { isCloud } from '../search-attributes.js';
 import { counted, listText, spanText, type Check } from './checkup.js';
 import { ok, problem, skipped, warning, type Observation } from './finding.js';
@@ -24,6 +26,7 @@ export const topicsCheck: Check = {
             ),
       );
     }
+    found.push(...missingDeadLetterTopics(checkup.config.routes, topics, new Set(await checkup.allTopics())));
     if (found.length > 0) return found;
     const logs = await checkup.logs();
     const partitions = topics.map((topic) => logs.filter((log) => log.topic === topic).length);
@@ -31,6 +34,28 @@ export const topicsCheck: Check = {
     return [ok(`${counted(topics.length, 'topic')}, by partitions: ${listText(named)}`)];
   },
 };
+
+/** Of patterns, those of the topics that are there. */
+function missingDeadLetterTopics(
+  routes: readonly ResolvedRoute[],
+  topics: readonly string[],
+  present: ReadonlySet<string>,
+): readonly Observation[] {
+  return routes.flatMap((route) => {
+    const { topic } = route;
+    const read = typeof topic === 'string' ? [topic] : topics.filter(topicMatcher(topic));
+    const names = new Set(read.map((one) => deadLetterTopicFor(route, one)));
+    const missing = [...names].filter((name) => name !== undefined && !present.has(name));
+    if (missing.length === 0) return [];
+    return [
+      warning(
+        `${listText(missing as string[])}, for dead letters of route \`${route.id}\`, does not exist`,
+        'A running bridge makes it where it may; else create it (`kafka-topics.sh --create --topic ' +
+          `${missing[0]}\`). Until then its dead letters wait in Temporal.`,
+      ),
+    ];
+  });
+}
 
 /** A rewind brings back what the topics keep; only what the namespace keeps is recognised. */
 export const retentionCheck: Check = {

@@ -1,0 +1,130 @@
+import type { Kafka, KafkaMessage } from 'kafkajs';
+import type { ResolvedConfig } from '../config/resolved.js';
+import { messageOf } from '../errors.js';
+import type { Logger } from '../observe/logger.js';
+import { clusterOf, type Cluster, type ClusterBroker } from '../producer/kafkajs-cluster.js';
+import type { Coordinates, SourceRecord } from '../record.js';
+import { within } from '../timing.js';
+import { KafkaAdmin } from './kafka-admin.js';
+import { kafkaClient } from './kafka-client.js';
+import { recordOf } from './kafka-record.js';
+import { patchKafkajs } from './kafkajs-patches.js';
+import type { RecordLookup } from './record-lookup.js';
+
+const METADATA_MAX_AGE_MS = 60_000;
+const ANSWER_MS = 10_000;
+const LEAVE_MS = 1_000;
+/** The batch in which the record stands comes whole, whatever its size (KIP-74); no more than that is wanted. */
+const FETCH_BYTES = 1;
+/** What an ordinary consumer says that it is, in Kafka's protocol. */
+const NO_REPLICA = -1;
+const READ_COMMITTED = 1;
+
+interface FetchingBroker extends ClusterBroker {
+  fetch(request: {
+    readonly replicaId: number;
+    readonly isolationLevel: number;
+    readonly maxWaitTime: number;
+    readonly minBytes: number;
+    readonly maxBytes: number;
+    readonly topics: readonly object[];
+  }): Promise<{
+    readonly responses: readonly {
+      readonly partitions: readonly { readonly messages: readonly KafkaMessage[] }[];
+    }[];
+  }>;
+}
+
+/**
+ * Single records, by a fetch each. kafkajs has no assignment by hand: its consumer would need a group for that, which
+ * takes seconds to form.
+ */
+export class KafkaLookup implements RecordLookup {
+  readonly #kafka: Kafka;
+  readonly #admin: KafkaAdmin;
+  readonly #logger: Logger;
+  /** One for questions that are asked at once. */
+  #cluster: Promise<Cluster> | undefined;
+  #closed = false;
+
+  constructor(config: Pick<ResolvedConfig, 'kafka' | 'buffer'>, logger: Logger) {
+    patchKafkajs(config.buffer.bytes);
+    this.#kafka = kafkaClient(config.kafka, logger);
+    this.#admin = new KafkaAdmin(this.#kafka, config.kafka.groupId);
+    this.#logger = logger;
+  }
+
+  async recordAt(at: Coordinates): Promise<SourceRecord | undefined> {
+    if (this.#closed) throw new Error('The lookup is closed');
+    try {
+      const messages = await within(this.#fetched(at), ANSWER_MS, () => {
+        throw new Error(`Kafka has not answered within ${ANSWER_MS} ms`);
+      });
+      const message = messages.find(({ offset }) => BigInt(offset) === at.offset);
+      if (message === undefined) return undefined;
+      const record = recordOf({ topic: at.topic, partition: at.partition }, message);
+      // At the same offset of a topic made anew stands another record.
+      const same = record.timestampMs === at.timestampMs && record.undecodable === undefined;
+      return same ? record : undefined;
+    } catch (error) {
+      const type = (error as { readonly type?: unknown }).type;
+      if (type === 'OFFSET_OUT_OF_RANGE' || type === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined;
+      // Whatever it is (a leader that moved, a connection that broke), the next one begins anew.
+      await this.#leave();
+      throw error;
+    }
+  }
+
+  async makeTopic(topic: string): Promise<void> {
+    if (this.#closed) throw new Error('The lookup is closed');
+    if ((await this.#admin.topics()).includes(topic)) return;
+    try {
+      // The broker's own number of partitions. kafkajs's wait for leaders gives up at the first "unknown topic".
+      await this.#admin.ask((admin) => admin.createTopics({ topics: [{ topic }], waitForLeaders: false }));
+      this.#logger.info({ topic }, 'the topic of dead letters was made');
+    } catch (error) {
+      this.#logger.debug({ topic, reason: messageOf(error) }, 'the topic of dead letters can not be made');
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([this.#leave(), this.#admin.close()]);
+  }
+
+  async #fetched({ topic, partition, offset }: Coordinates): Promise<readonly KafkaMessage[]> {
+    const cluster = await (this.#cluster ??= this.#connected());
+    await cluster.addMultipleTargetTopics([topic]);
+    const found = cluster.brokerPool.metadata?.topicMetadata.find((one) => one.topic === topic);
+    const leader = found?.partitionMetadata.find(({ partitionId }) => partitionId === partition)?.leader;
+    if (leader === undefined && found?.topicErrorCode === 3) {
+      cluster.targetTopics.delete(topic);
+      return [];
+    }
+    if (leader === undefined || leader === null || leader < 0)
+      throw new Error(`${topic}/${partition} has no leader`);
+    const broker = (await cluster.findBroker({ nodeId: leader })) as FetchingBroker;
+    const { responses } = await broker.fetch({
+      replicaId: NO_REPLICA,
+      isolationLevel: READ_COMMITTED,
+      maxWaitTime: 0,
+      minBytes: 0,
+      maxBytes: FETCH_BYTES,
+      topics: [{ topic, partitions: [{ partition, fetchOffset: offset.toString(), maxBytes: FETCH_BYTES }] }],
+    });
+    return responses.flatMap(({ partitions }) => partitions.flatMap(({ messages }) => messages));
+  }
+
+  async #connected(): Promise<Cluster> {
+    const cluster = clusterOf(this.#kafka, METADATA_MAX_AGE_MS);
+    await cluster.connect();
+    return cluster;
+  }
+
+  async #leave(): Promise<void> {
+    const connecting = this.#cluster;
+    this.#cluster = undefined;
+    const leaving = connecting?.then((cluster) => cluster.disconnect());
+    if (leaving) await within(leaving, LEAVE_MS, () => undefined).catch(() => undefined);
+  }
+}
