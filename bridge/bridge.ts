@@ -15,11 +15,12 @@
  *
  * What ended badly is published beside it, by dead-letters/dead-letter-publisher, where a route says so.
  *
- * Only stages.ts, worker.ts, own-worker.ts and, for operating, operate/bridge-client.ts, doctor.ts, setup.ts and topics.ts
+ * Only clients.ts, worker.ts, own-worker.ts and, for operating, operate/bridge-client.ts, doctor.ts, setup.ts and topics.ts
  * construct clients; everything else takes ports.
  */
 import type { CapacityLoopState } from './admission/capacity-loop.js';
 import type { Hold } from './admission/route-holds.js';
+import { clientsOf, type BridgePorts } from './clients.js';
 import type { ResolvedConfig } from './config/resolved.js';
 import { overlappingRoutes } from './config/resolve.js';
 import { OUTCOMES, type Outcome } from './delivery/outcomes.js';
@@ -31,7 +32,7 @@ import { Observation } from './observe/observation.js';
 import type { Observed } from './observe/observed.js';
 import { Phase, type BridgePhase } from './observe/phase.js';
 import type { PressureState } from './pressure/bridge-pressure.js';
-import { createStages, type BridgePorts, type Stages } from './stages.js';
+import { createStages, type Stages } from './stages.js';
 import { awaitTemporal, checkSubscription } from './startup.js';
 import { within } from './timing.js';
 
@@ -85,7 +86,7 @@ export class Bridge {
     this.#observation = new Observation(config, this.#logger, () => this.#observed());
     const { alerts } = this.#observation;
     this.#phase = new Phase(this.#logger, (message) => alerts.raise({ kind: 'connection', message }));
-    this.#stages = createStages(config, options.ports ?? {}, {
+    this.#stages = createStages(config, clientsOf(config, options.ports ?? {}, this.#logger), {
       observation: this.#observation,
       phase: this.#phase,
       logger: this.#logger,

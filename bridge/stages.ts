@@ -8,15 +8,10 @@ import { createCapacityLoop } from './admission/create-capacity-loop.js';
 import { QueueAdmission } from './admission/admission.js';
 import { RatedAdmission } from './admission/rated-admission.js';
 import { RouteHolds } from './admission/route-holds.js';
-import { DEFAULTS } from './config/defaults.js';
+import type { BridgeClients } from './clients.js';
 import type { ResolvedConfig } from './config/resolved.js';
-import { fingerprintOf } from './config/fingerprint.js';
 import { taskQueuesOf } from './config/task-queues.js';
-import {
-  DeadLetterPublisher,
-  publishesDeadLetters,
-  type DeadLetterPorts,
-} from './dead-letters/dead-letter-publisher.js';
+import { DeadLetterPublisher } from './dead-letters/dead-letter-publisher.js';
 import { RefusalReporter } from './connections/refusal-reporter.js';
 import { temporalService } from './connections/service.js';
 import { TemporalCircuit } from './delivery/circuit.js';
@@ -31,33 +26,18 @@ import { WorkflowDelivery } from './delivery/workflow-delivery.js';
 import { messageOf } from './errors.js';
 import { Committer } from './intake/committer.js';
 import { Intake } from './intake/intake.js';
-import { KafkaLookup } from './intake/kafka-lookup.js';
-import { KafkaSource } from './intake/kafka-source.js';
 import { LogWatch } from './intake/log-watch.js';
-import { createRecordMapper, topicsOf } from './intake/record-mapper.js';
+import { createRecordMapper } from './intake/record-mapper.js';
 import type { RecordSource } from './intake/record-source.js';
 import { intakeLog } from './observe/intake-log.js';
 import type { Logger } from './observe/logger.js';
 import type { Observation } from './observe/observation.js';
 import type { Phase } from './observe/phase.js';
 import { BridgePressure } from './pressure/bridge-pressure.js';
-import { Producer } from './producer/producer.js';
 import { Shaping } from './shaping/shaping.js';
 import type { CapacityPort } from './temporal/capacity-port.js';
-import { SdkCapacityPort } from './temporal/sdk-capacity-port.js';
-import { SdkCursorPort } from './temporal/sdk-cursor-port.js';
-import { SdkOperatorPort } from './temporal/sdk-operator-port.js';
-import { SdkTemporalPort } from './temporal/sdk-temporal-port.js';
 import type { TemporalPort } from './temporal/temporal-port.js';
 import { ownTaskQueue } from '../workflows/contract.js';
-
-/** Ports to use instead of the real ones. */
-export interface BridgePorts {
-  readonly source?: RecordSource;
-  readonly temporal?: TemporalPort;
-  readonly capacity?: CapacityPort;
-  readonly deadLetters?: DeadLetterPorts;
-}
 
 /** What the stages tell to. */
 export interface Watchers {
@@ -86,18 +66,18 @@ export interface Stages {
   readonly deadLetters: DeadLetterPublisher | undefined;
 }
 
-export function createStages(config: ResolvedConfig, ports: BridgePorts, watchers: Watchers): Stages {
+export function createStages(config: ResolvedConfig, clients: BridgeClients, watchers: Watchers): Stages {
   const { observation, phase, logger, outcomes } = watchers;
   const { alerts, metrics } = observation;
-  const source = ports.source ?? kafkaSource(config, logger);
-  const temporal = observation.temporal(ports.temporal ?? new SdkTemporalPort(config.temporal));
+  const { source } = clients;
+  const temporal = observation.temporal(clients.temporal);
   const holds = new RouteHolds({
     quarantineLimit: config.quarantineLimit,
     foreignLimit: config.foreignLimit,
     idPrefix: config.idPrefix,
     onHold: (hold) => observation.held(hold),
   });
-  const capacityPort = observation.capacity(capacityPortOf(config, ports));
+  const capacityPort = observation.capacity(clients.capacity);
   // Each asks the next one, and only once all are there.
   const capacity = createCapacityLoop(config, capacityPort, logger, {
     holds,
@@ -182,12 +162,11 @@ export function createStages(config: ResolvedConfig, ports: BridgePorts, watcher
       logger.info('Kafka takes us again');
     },
   });
-  const letters = deadLetterPorts(config, ports, logger);
   const deadLetters =
-    letters &&
+    clients.deadLetters &&
     new DeadLetterPublisher({
       config,
-      ports: letters,
+      ports: clients.deadLetters,
       topics: () => source.existingTopics(),
       owned: () => intake.partitions,
       logger,
@@ -274,58 +253,5 @@ function workflowDelivery(
       refusals.passed();
       backlog.started();
     },
-  });
-}
-
-/** A Temporal that is no server has no capacity workflow either. */
-function capacityPortOf(config: ResolvedConfig, ports: BridgePorts): CapacityPort | undefined {
-  if (ports.capacity !== undefined) return ports.capacity;
-  if (config.capacity.limit === 'off' || ports.temporal !== undefined) return undefined;
-  return new SdkCapacityPort(config.temporal);
-}
-
-/** Where Temporal is no server its dead letters stand nowhere. */
-function deadLetterPorts(
-  config: ResolvedConfig,
-  ports: BridgePorts,
-  logger: Logger,
-): DeadLetterPorts | undefined {
-  if (!publishesDeadLetters(config)) return undefined;
-  if (ports.deadLetters !== undefined || ports.temporal !== undefined) return ports.deadLetters;
-  const { kafka, producer, logLevel } = config;
-  return {
-    operator: new SdkOperatorPort(config.temporal),
-    cursor: new SdkCursorPort(config),
-    lookup: new KafkaLookup(config, logger),
-    // A send ends in the log or not at all: a spill file is its owner's, and what can't be sent is looked for again.
-    producer: new Producer(
-      {
-        kafka,
-        producer: {
-          ...producer,
-          deadLetterSuffix: false,
-          spill: undefined,
-          buffer: DEFAULTS.producer.buffer,
-        },
-        logLevel,
-      },
-      {},
-      { logger },
-    ),
-  };
-}
-
-function kafkaSource(config: ResolvedConfig, logger: Logger): KafkaSource {
-  return new KafkaSource({
-    mark: {
-      name: config.name,
-      idPrefix: config.idPrefix,
-      namespace: config.temporal.namespace,
-      fingerprint: fingerprintOf(config),
-    },
-    kafka: config.kafka,
-    topics: topicsOf(config.routes),
-    maxBatchBytes: config.buffer.bytes,
-    logger,
   });
 }
