@@ -1,6 +1,7 @@
 /**
  * `npm run mutants`: bugs that the property tests must find. Each `test/mutants/*.patch` says in its header what is wrong
- * and which test files must notice; it is applied to a scratch copy, and these tests must fail there. `--only <name>`.
+ * and which test files must notice; it is applied to a scratch copy, and these tests must fail there. `--only <name>`, or what
+ * names begin with: `--only producer`.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -31,7 +32,7 @@ const mutants = readdirSync(folder)
     const tests = /^tests: (.+)$/m.exec(readFileSync(patch, 'utf8'))?.[1]?.split(' ') ?? [];
     return { name: basename(file, '.patch'), patch, tests };
   })
-  .filter(({ name }) => only === undefined || name === only);
+  .filter(({ name }) => only === undefined || name === only || name.startsWith(`${only}-`));
 
 const scratch = mkdtempSync(join(tmpdir(), 'ktb-mutants-'));
 try {

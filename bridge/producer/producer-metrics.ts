@@ -67,10 +67,26 @@ function createSeries(registry: Registry, watched: ReadonlySet<() => ProducerSta
     });
   const sum = (of: (status: ProducerStatus) => number) => (all: readonly ProducerStatus[]) =>
     all.reduce((total, one) => total + of(one), 0);
-  gauge('ktb_producer_buffered_records', 'Records that wait or are under way.', sum(({ records }) => records));
-  gauge('ktb_producer_buffered_bytes', 'Their bytes.', sum(({ bytes }) => bytes));
-  gauge('ktb_producer_spilled_records', 'Records in the spill file.', sum((one) => one.spilledRecords));
-  gauge('ktb_producer_spilled_bytes', 'Bytes of the spill file.', sum((one) => one.spilledBytes));
+  gauge(
+    'ktb_producer_buffered_records',
+    'Records that wait or are under way.',
+    sum(({ records }) => records),
+  );
+  gauge(
+    'ktb_producer_buffered_bytes',
+    'Their bytes.',
+    sum(({ bytes }) => bytes),
+  );
+  gauge(
+    'ktb_producer_spilled_records',
+    'Records in the spill file.',
+    sum((one) => one.spilledRecords),
+  );
+  gauge(
+    'ktb_producer_spilled_bytes',
+    'Bytes of the spill file.',
+    sum((one) => one.spilledBytes),
+  );
   gauge(
     'ktb_producer_circuit_state',
     'The circuit around Kafka: 0 closed, 1 half-open, 2 open; of several producers the worst.',

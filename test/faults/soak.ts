@@ -1,7 +1,7 @@
 /**
  * `npm run soak`: what `npm test` runs small, at full size. One JSON line for each case on stdout, and one for all at
  * the end; progress on stderr. Flags: `--seed N`, `--only once,outages,memory,idle,replay,deploy,limit,
- * flood,chain`, `--scale 0.1`, `--match TEXT` for cases whose name has it.
+ * flood,producer,chain`, `--scale 0.1`, `--match TEXT` for cases whose name has it.
  */
 import { parseArgs } from 'node:util';
 import { startLocalStack, type LocalStack } from '../../bridge/local-stack/local-stack.js';
@@ -10,17 +10,23 @@ import { messageOf } from '../../bridge/errors.js';
 import { chain } from './scenarios/chain.js';
 import { flood, quantile } from './scenarios/flood.js';
 import { idleCpu } from './scenarios/idle.js';
+import { leadersMove } from './scenarios/leaders-move.js';
 import { limitUnderKills } from './scenarios/limit-under-kills.js';
 import { memoryUnderBacklog } from './scenarios/memory.js';
 import { once } from './scenarios/once.js';
 import { outage, type OutageOptions } from './scenarios/outage.js';
+import { producerAway } from './scenarios/producer-away.js';
 import { replayMany } from './scenarios/replay-many.js';
 import { rollingDeploy } from './scenarios/rolling-deploy.js';
+import { isTrue } from './send-ledger.js';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    only: { type: 'string', default: 'once,outages,memory,idle,replay,deploy,limit,flood,chain' },
+    only: {
+      type: 'string',
+      default: 'once,outages,memory,idle,replay,deploy,limit,flood,producer,chain',
+    },
     scale: { type: 'string', default: '1' },
     match: { type: 'string', default: '' },
   },
@@ -31,16 +37,25 @@ const only = new Set(values.only.split(','));
 const progress = terminalProgress();
 const reports: Record<string, unknown>[] = [];
 
-async function run(
-  name: string,
-  work: (stack: LocalStack) => Promise<{ ok: boolean; report: unknown }>,
-): Promise<void> {
+interface Done {
+  readonly ok: boolean;
+  readonly report: unknown;
+}
+
+/** With servers of its own for each case: what one leaves behind must not help or hurt the next. */
+async function run(name: string, work: (stack: LocalStack) => Promise<Done>): Promise<void> {
+  await runAlone(name, async () => {
+    await using stack = await startLocalStack({ ports: 'free', ui: false });
+    return await work(stack);
+  });
+}
+
+/** It starts what it needs. */
+async function runAlone(name: string, work: () => Promise<Done>): Promise<void> {
   if (!name.includes(values.match)) return;
   const step = progress.step(name);
-  // Servers of its own for each case: what one leaves behind must not help or hurt the next.
-  await using stack = await startLocalStack({ ports: 'free', ui: false });
   try {
-    const { ok, report } = await work(stack);
+    const { ok, report } = await work();
     reports.push({ case: name, ok, report });
     if (ok) step.done();
     else step.fail('not as it must be');
@@ -209,6 +224,22 @@ if (only.has('chain')) {
       return { ok: report.first.ok && report.second.ok && report.torn.length === 0, report };
     },
   );
+}
+
+if (only.has('producer')) {
+  const rounds = sized(5);
+  await runAlone(`producer: leaders that move over three brokers, ${rounds} rounds`, async () => {
+    const log = (line: string) => process.stderr.write(`${line}\n`);
+    const report = await leadersMove({ rounds, perSecond: 300, log });
+    return { ok: isTrue(report), report };
+  });
+  const forMs = sized(300_000);
+  await runAlone(`producer: the broker away for ${forMs / 1000} s`, async () => {
+    const report = await producerAway({ forMs, perSecond: 500, timeoutMs: 900_000 });
+    // The buffer, and as many that are read back from the file.
+    const bounded = report.mostBuffered <= 2_000 && report.growthMb <= 150;
+    return { ok: isTrue(report) && bounded, report };
+  });
 }
 
 const ok = reports.every((one) => one['ok'] === true);

@@ -102,6 +102,25 @@ test.serial('one record that is refused becomes a dead letter, and its batch goe
   t.is(endingOf(harness.sent[7]!), 'KTB_DEAD_LETTERED');
 });
 
+test.serial(
+  'a record larger than the whole buffer: its beginning is a dead letter, the others go on',
+  async (t) => {
+    using clock = fakeClock();
+    const kafka = new SenderDouble({ t: 1 });
+    const harness = new Harness(kafka, { buffer: { bytes: 50_000 } });
+    const large = harness.send('x'.repeat(60_000));
+    harness.send('well');
+    await clock.advance(2_000);
+    t.is(endingOf(large), 'KTB_DEAD_LETTERED');
+    t.regex((large.endings[0] as Error).message, /it has 6\d{4} bytes, and the buffer 50000/);
+    t.deepEqual(
+      kafka.log('t.dlq', 0).map(({ length }) => length),
+      [16 * 1024],
+    );
+    t.deepEqual(kafka.log('t', 0), ['well']);
+  },
+);
+
 test.serial('a topic that is not there: its records are dead letters, other topics go on', async (t) => {
   using clock = fakeClock();
   const kafka = new SenderDouble({ t: 1 });
@@ -239,6 +258,22 @@ test.serial('what an earlier process left is sent first', async (t) => {
   t.deepEqual(kafka.log('t', 0), range(4));
   before.circuit.close();
 });
+
+test.serial(
+  'a leader that moves while it waits for the others may have written: nothing doubles',
+  async (t) => {
+    using clock = fakeClock();
+    const kafka = new SenderDouble({ t: 1 });
+    kafka.faults.push('moved', 'moved');
+    const harness = new Harness(kafka);
+    for (const value of range(3)) harness.send(value);
+    await turn(5);
+    harness.send('later');
+    await clock.advance(2_000);
+    t.deepEqual(kafka.log('t', 0), [...range(3), 'later']);
+    t.deepEqual(kafka.violations, []);
+  },
+);
 
 test.serial('a broker that has forgotten the sequence loses nothing', async (t) => {
   using clock = fakeClock();
