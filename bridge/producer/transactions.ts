@@ -172,6 +172,8 @@ export class Transactions {
     const cluster = clusterOf(this.#kafka, METADATA_MAX_AGE_MS) as TransactionCluster;
     try {
       await cluster.connect();
+      // Until it is asked for anything, kafkajs knows no broker by its number.
+      await cluster.refreshMetadata();
       return cluster;
     } catch (error) {
       await leave(cluster);

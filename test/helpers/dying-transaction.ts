@@ -10,6 +10,7 @@ const [brokers = '', topic = ''] = process.argv.slice(2);
 const kafka = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.NOTHING });
 const cluster = clusterOf(kafka, 60_000) as TransactionCluster;
 await cluster.connect();
+await cluster.refreshMetadata();
 const encoder = new TransactionEncoder(producerOf({}, '/'));
 const records = await Promise.all(
   [0, 1, 2].map((n) => encoder.encode(topic, `dying-${n}`, { set: 'dying', n }, {})),

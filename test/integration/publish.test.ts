@@ -218,6 +218,7 @@ export async function work(run) {
 
 test('what Kafka does not take fails the workflow with the reason; of a transaction nothing is published', async (t) => {
   await using published = await publishing(`${HEAD}
+export async function work() {}
 export async function one() {
   await publish(out() + '.missing', 1);
 }
