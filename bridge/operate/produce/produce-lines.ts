@@ -131,11 +131,15 @@ class ProduceRun {
       const lines = linesOf(input)[Symbol.asyncIterator]();
       const early = await linesAfter(lines, this.#state.before, name);
       const found = await this.#foundOf(early);
-      for (const line of early) await this.#take(line, found);
+      // All of them before anything is sent: places in the topic move on with what is acknowledged, so a state that is
+      // written then must know every line that stands before them.
+      const open = early.filter((line) => !this.#isDone(line, found));
+      for (const line of open) await this.#handle(line);
       for (;;) {
         const next = await lines.next();
         if (next.done || this.#stop.signal.aborted) break;
-        await this.#take(next.value, found);
+        await this.#state.window.room(this.#stop.signal);
+        if (!this.#isDone(next.value, found)) await this.#handle(next.value);
       }
       this.#ended = !this.#stop.signal.aborted;
       if (this.#ended) this.#state.checkEnd(name);
@@ -155,22 +159,25 @@ class ProduceRun {
     return found.lines;
   }
 
-  async #take({ number: line, bytes }: InputLine, found: ReadonlySet<number>): Promise<void> {
-    const { signal } = this.#stop;
-    await this.#state.window.room(signal);
-    if (signal.aborted) return;
+  /** Reads a line. @returns whether it is in the topic already */
+  #isDone({ number: line, bytes }: InputLine, found: ReadonlySet<number>): boolean {
     const digest = digestOf(bytes);
     this.#state.read(digest, bytes.length);
     const noted = this.#state.before.ahead[line];
     if (noted !== undefined && noted !== digest)
       throw otherInput(this.#request.name, `line ${line} as it was sent`, 'another one');
-    if (noted !== undefined) return this.#state.window.done(line);
-    if (found.has(line)) return this.#state.found(line);
+    if (noted !== undefined) this.#state.window.done(line);
+    else if (found.has(line)) this.#state.found(line);
+    else return false;
+    return true;
+  }
+
+  async #handle({ number: line, bytes }: InputLine): Promise<void> {
+    if (this.#stop.signal.aborted) return;
     const result = this.#request.read(bytes);
-    if (result.kind === 'blank') return this.#state.window.done(line);
-    if (result.kind === 'bad')
-      return this.#leaveOut(line, new BridgeError('KTB_RECORD', this.#named(line, result.why)), result.why);
-    await this.#send(line, result.message);
+    if (result.kind === 'blank') this.#state.window.done(line);
+    else if (result.kind === 'record') await this.#send(line, result.message);
+    else this.#leaveOut(line, new BridgeError('KTB_RECORD', this.#named(line, result.why)), result.why);
   }
 
   async #send(line: number, message: LineMessage): Promise<void> {

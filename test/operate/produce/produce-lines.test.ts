@@ -39,7 +39,7 @@ interface Scene {
   ): Promise<Awaited<ReturnType<typeof produceLines>> | undefined>;
 }
 
-function createScene(next: (below: number) => number = () => 0, partitions = 3): Scene {
+function createScene(next: (below: number) => number = randomOf(1), partitions = 3): Scene {
   const topic = new TopicDouble(partitions);
   const state = new StateDouble();
   return {
