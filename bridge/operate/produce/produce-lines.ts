@@ -130,16 +130,14 @@ class ProduceRun {
     try {
       const lines = linesOf(input)[Symbol.asyncIterator]();
       const early = await linesAfter(lines, this.#state.before, name);
-      const found = await this.#foundOf(early);
-      // All of them before anything is sent: places in the topic move on with what is acknowledged, so a state that is
-      // written then must know every line that stands before them.
-      const open = early.filter((line) => !this.#isDone(line, found));
+      const open = await this.#notInTopic(early);
       for (const line of open) await this.#handle(line);
-      for (;;) {
+      while (!this.#stop.signal.aborted) {
         const next = await lines.next();
         if (next.done || this.#stop.signal.aborted) break;
         await this.#state.window.room(this.#stop.signal);
-        if (!this.#isDone(next.value, found)) await this.#handle(next.value);
+        this.#state.read(digestOf(next.value.bytes), next.value.bytes.length);
+        await this.#handle(next.value);
       }
       this.#ended = !this.#stop.signal.aborted;
       if (this.#ended) this.#state.checkEnd(name);
@@ -149,27 +147,28 @@ class ProduceRun {
     }
   }
 
-  /** Which of the lines stand in the topic, though no state knows it. */
-  async #foundOf(lines: readonly InputLine[]): Promise<ReadonlySet<number>> {
-    const { topic, read } = this.#request;
+  /**
+   * Reads lines that an earlier run may have sent. Which of them are in the topic is noted for all at once, before anything
+   * is sent, and together with how far it was looked for them: a state that is written later tells both, or neither.
+   * @returns those that are not there
+   */
+  async #notInTopic(lines: readonly InputLine[]): Promise<readonly InputLine[]> {
+    const { topic, read, name } = this.#request;
+    const { signal } = this.#stop;
+    const { ahead } = this.#state.before;
+    const digests = lines.map(({ bytes }) => digestOf(bytes));
+    const changed = lines.find(({ number }, index) => (ahead[number] ?? digests[index]) !== digests[index]);
+    if (changed) throw otherInput(name, `line ${changed.number} as it was sent`, 'another one');
     const pending = pendingOf(lines, this.#state, read);
-    const { positions } = this.#state;
-    const found = await linesInLog(this.#tools.log, topic, positions, pending, this.#stop.signal);
+    const found = await linesInLog(this.#tools.log, topic, this.#state.positions, pending, signal);
+    if (signal.aborted) return [];
     if (found.gone.length > 0) this.#options.onGone?.(found.gone);
-    return found.lines;
-  }
-
-  /** Reads a line. @returns whether it is in the topic already */
-  #isDone({ number: line, bytes }: InputLine, found: ReadonlySet<number>): boolean {
-    const digest = digestOf(bytes);
-    this.#state.read(digest, bytes.length);
-    const noted = this.#state.before.ahead[line];
-    if (noted !== undefined && noted !== digest)
-      throw otherInput(this.#request.name, `line ${line} as it was sent`, 'another one');
-    if (noted !== undefined) this.#state.window.done(line);
-    else if (found.has(line)) this.#state.found(line);
-    else return false;
-    return true;
+    for (const [index, { number, bytes }] of lines.entries()) {
+      this.#state.read(digests[index]!, bytes.length);
+      if (ahead[number] !== undefined) this.#state.window.done(number);
+    }
+    this.#state.found(found.lines, found.to);
+    return lines.filter(({ number }) => ahead[number] === undefined && !found.lines.has(number));
   }
 
   async #handle({ number: line, bytes }: InputLine): Promise<void> {

@@ -93,9 +93,14 @@ export class RunState {
     this.#changed = true;
   }
 
-  found(line: number): void {
-    this.#found++;
-    this.window.done(line);
+  /** What was looked for up to these offsets, and found. */
+  found(lines: Iterable<number>, to: Offsets): void {
+    for (const line of lines) {
+      this.#found++;
+      this.window.done(line);
+    }
+    for (const [partition, at] of to) this.#positions.set(partition, at);
+    this.#changed = true;
   }
 
   skipped(line: number): void {
