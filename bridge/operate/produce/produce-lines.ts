@@ -119,7 +119,7 @@ class ProduceRun {
       this.#over = true;
       signal?.removeEventListener('abort', stop);
     }
-    await this.#state.save(this.#ended && !this.#failure);
+    await this.#state.finish(this.#ended && !this.#failure);
     if (this.#failure) throw this.#failure.error;
     return this.#report;
   }

@@ -131,12 +131,17 @@ export class RunState {
     if (this.#changed) await this.save();
   }
 
-  /** @throws BridgeError `KTB_STATE` */
-  async save(ended = false): Promise<void> {
+  /** One that is being written may be of a moment before. @throws BridgeError `KTB_STATE` */
+  async save(): Promise<void> {
     if (!this.#file) return;
-    if (ended) await this.#saving?.catch(() => undefined);
-    this.#saving ??= this.#save(this.#file, ended).finally(() => (this.#saving = undefined));
+    this.#saving ??= this.#save(this.#file, false).finally(() => (this.#saving = undefined));
     return this.#saving;
+  }
+
+  /** The last one, with all that is known now. @throws BridgeError `KTB_STATE` */
+  async finish(ended: boolean): Promise<void> {
+    await this.#saving?.catch(() => undefined);
+    if (this.#file) await this.#save(this.#file, ended);
   }
 
   async #save(file: StateStore, ended: boolean): Promise<void> {
