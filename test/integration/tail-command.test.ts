@@ -30,7 +30,7 @@ async function topicWith(count: number): Promise<{ topic: string; brokers: reado
   await produce(
     brokers,
     topic,
-    Array.from({ length: count }, (_, n) => ({ ...event(n), timestamp: BEGAN + n * 60_000 })),
+    Array.from({ length: count }, (_, n) => ({ ...event(n), timestamp: BEGAN + n * 1_000 })),
   );
   return { topic, brokers };
 }
@@ -50,7 +50,7 @@ test('records are shown from an offset or a time on, filtered, and without a gro
   const [whole, offset, time, key, ids, where, header, type, limited, latest] = await Promise.all([
     numbers(),
     numbers('--from', '15', '--partition', '1'),
-    numbers('--from', new Date(BEGAN + 30 * 60_000).toISOString()),
+    numbers('--from', new Date(BEGAN + 30 * 1_000).toISOString()),
     numbers('--key', 'k1'),
     numbers('--key', 'id-7'),
     numbers('--where', '/customer/id=3', '--from', 'earliest'),

@@ -13,6 +13,8 @@ export interface PendingLine {
 
 export interface FoundLines {
   readonly lines: ReadonlySet<number>;
+  /** Up to here it was looked for them, and is not to be again: what was found would be found for another line. */
+  readonly to: Offsets;
   /** Partitions of which a part is gone: of a line that stood there nobody knows. */
   readonly gone: readonly number[];
 }
@@ -29,7 +31,7 @@ export async function linesInLog(
   signal?: AbortSignal,
 ): Promise<FoundLines> {
   const found = new Set<number>();
-  if (pending.length === 0) return { lines: found, gone: [] };
+  if (pending.length === 0) return { lines: found, to: new Map(), gone: [] };
   const keys = new Set<string>();
   const wanted = new Map<string, number[]>();
   for (const { line, idempotencyKey, key, value } of pending) {
@@ -50,7 +52,7 @@ export async function linesInLog(
     const line = wanted.get(identityOf(idempotencyKey, record.key, record.value))?.shift();
     if (line !== undefined) found.add(line);
   }
-  return { lines: found, gone: gone.map(({ partition }) => partition) };
+  return { lines: found, to, gone: gone.map(({ partition }) => partition) };
 }
 
 function identityOf(...parts: readonly (Buffer | null)[]): string {

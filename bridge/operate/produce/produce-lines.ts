@@ -119,7 +119,7 @@ class ProduceRun {
       this.#over = true;
       signal?.removeEventListener('abort', stop);
     }
-    await this.#state.save(this.#ended && !this.#failure);
+    await this.#state.finish(this.#ended && !this.#failure);
     if (this.#failure) throw this.#failure.error;
     return this.#report;
   }
@@ -130,12 +130,14 @@ class ProduceRun {
     try {
       const lines = linesOf(input)[Symbol.asyncIterator]();
       const early = await linesAfter(lines, this.#state.before, name);
-      const found = await this.#foundOf(early);
-      for (const line of early) await this.#take(line, found);
-      for (;;) {
+      const open = await this.#notInTopic(early);
+      for (const line of open) await this.#handle(line);
+      while (!this.#stop.signal.aborted) {
         const next = await lines.next();
         if (next.done || this.#stop.signal.aborted) break;
-        await this.#take(next.value, found);
+        await this.#state.window.room(this.#stop.signal);
+        this.#state.read(digestOf(next.value.bytes), next.value.bytes.length);
+        await this.#handle(next.value);
       }
       this.#ended = !this.#stop.signal.aborted;
       if (this.#ended) this.#state.checkEnd(name);
@@ -145,32 +147,36 @@ class ProduceRun {
     }
   }
 
-  /** Which of the lines stand in the topic, though no state knows it. */
-  async #foundOf(lines: readonly InputLine[]): Promise<ReadonlySet<number>> {
-    const { topic, read } = this.#request;
+  /**
+   * Reads lines that an earlier run may have sent. Which of them are in the topic is noted for all at once, before anything
+   * is sent, and together with how far it was looked for them: a state that is written later tells both, or neither.
+   * @returns those that are not there
+   */
+  async #notInTopic(lines: readonly InputLine[]): Promise<readonly InputLine[]> {
+    const { topic, read, name } = this.#request;
+    const { signal } = this.#stop;
+    const { ahead } = this.#state.before;
+    const digests = lines.map(({ bytes }) => digestOf(bytes));
+    const changed = lines.find(({ number }, index) => (ahead[number] ?? digests[index]) !== digests[index]);
+    if (changed) throw otherInput(name, `line ${changed.number} as it was sent`, 'another one');
     const pending = pendingOf(lines, this.#state, read);
-    const { positions } = this.#state;
-    const found = await linesInLog(this.#tools.log, topic, positions, pending, this.#stop.signal);
+    const found = await linesInLog(this.#tools.log, topic, this.#state.positions, pending, signal);
+    if (signal.aborted) return [];
     if (found.gone.length > 0) this.#options.onGone?.(found.gone);
-    return found.lines;
+    for (const [index, { number, bytes }] of lines.entries()) {
+      this.#state.read(digests[index]!, bytes.length);
+      if (ahead[number] !== undefined) this.#state.window.done(number);
+    }
+    this.#state.found(found.lines, found.to);
+    return lines.filter(({ number }) => ahead[number] === undefined && !found.lines.has(number));
   }
 
-  async #take({ number: line, bytes }: InputLine, found: ReadonlySet<number>): Promise<void> {
-    const { signal } = this.#stop;
-    await this.#state.window.room(signal);
-    if (signal.aborted) return;
-    const digest = digestOf(bytes);
-    this.#state.read(digest, bytes.length);
-    const noted = this.#state.before.ahead[line];
-    if (noted !== undefined && noted !== digest)
-      throw otherInput(this.#request.name, `line ${line} as it was sent`, 'another one');
-    if (noted !== undefined) return this.#state.window.done(line);
-    if (found.has(line)) return this.#state.found(line);
+  async #handle({ number: line, bytes }: InputLine): Promise<void> {
+    if (this.#stop.signal.aborted) return;
     const result = this.#request.read(bytes);
-    if (result.kind === 'blank') return this.#state.window.done(line);
-    if (result.kind === 'bad')
-      return this.#leaveOut(line, new BridgeError('KTB_RECORD', this.#named(line, result.why)), result.why);
-    await this.#send(line, result.message);
+    if (result.kind === 'blank') this.#state.window.done(line);
+    else if (result.kind === 'record') await this.#send(line, result.message);
+    else this.#leaveOut(line, new BridgeError('KTB_RECORD', this.#named(line, result.why)), result.why);
   }
 
   async #send(line: number, message: LineMessage): Promise<void> {

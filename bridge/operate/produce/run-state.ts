@@ -93,9 +93,14 @@ export class RunState {
     this.#changed = true;
   }
 
-  found(line: number): void {
-    this.#found++;
-    this.window.done(line);
+  /** What was looked for up to these offsets, and found. */
+  found(lines: Iterable<number>, to: Offsets): void {
+    for (const line of lines) {
+      this.#found++;
+      this.window.done(line);
+    }
+    for (const [partition, at] of to) this.#positions.set(partition, at);
+    this.#changed = true;
   }
 
   skipped(line: number): void {
@@ -126,12 +131,17 @@ export class RunState {
     if (this.#changed) await this.save();
   }
 
-  /** @throws BridgeError `KTB_STATE` */
-  async save(ended = false): Promise<void> {
+  /** One that is being written may be of a moment before. @throws BridgeError `KTB_STATE` */
+  async save(): Promise<void> {
     if (!this.#file) return;
-    if (ended) await this.#saving?.catch(() => undefined);
-    this.#saving ??= this.#save(this.#file, ended).finally(() => (this.#saving = undefined));
+    this.#saving ??= this.#save(this.#file, false).finally(() => (this.#saving = undefined));
     return this.#saving;
+  }
+
+  /** The last one, with all that is known now. @throws BridgeError `KTB_STATE` */
+  async finish(ended: boolean): Promise<void> {
+    await this.#saving?.catch(() => undefined);
+    if (this.#file) await this.#save(this.#file, ended);
   }
 
   async #save(file: StateStore, ended: boolean): Promise<void> {

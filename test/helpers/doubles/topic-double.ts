@@ -62,7 +62,7 @@ export class SlowProducer implements Pick<Producer, 'start' | 'send' | 'hasRoom'
   readonly #topic: TopicDouble;
   readonly #next: (below: number) => number;
   readonly #lanes: Sending[][];
-  readonly #unacknowledged: (() => void)[][];
+  readonly #unacknowledged: (Sending & { readonly place: SentRecord })[][];
   readonly #onKill: () => void;
   #steps: number;
   #stepping = false;
@@ -91,8 +91,12 @@ export class SlowProducer implements Pick<Producer, 'start' | 'send' | 'hasRoom'
 
   room(_bytes: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      const done = (): void => {
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiting.push(done);
+      signal.addEventListener('abort', done, { once: true });
     });
   }
 
@@ -119,12 +123,11 @@ export class SlowProducer implements Pick<Producer, 'start' | 'send' | 'hasRoom'
     const partition = this.#next(this.#lanes.length);
     const lane = this.#lanes[partition]!;
     const unacknowledged = this.#unacknowledged[partition]!;
-    if (unacknowledged.length > 0) for (const acknowledge of unacknowledged.splice(0)) acknowledge();
-    else {
-      for (const { message, resolve } of lane.splice(0, 1 + this.#next(20))) {
-        const place = this.#topic.append(partition, message);
-        unacknowledged.push(() => resolve(place));
-      }
+    if (unacknowledged.length > 0) {
+      for (const { resolve, place } of unacknowledged.splice(0)) resolve(place);
+    } else {
+      for (const sending of lane.splice(0, 1 + this.#next(20)))
+        unacknowledged.push({ ...sending, place: this.#topic.append(partition, sending.message) });
     }
     for (const wake of this.#waiting.splice(0)) wake();
     if ([...this.#lanes, ...this.#unacknowledged].some((one) => one.length > 0)) this.#stepSoon();
@@ -134,7 +137,8 @@ export class SlowProducer implements Pick<Producer, 'start' | 'send' | 'hasRoom'
     this.killed = true;
     this.#onKill();
     // Of a process that is gone nobody hears; here whoever waits is let go.
-    for (const { reject } of this.#lanes.flatMap((lane) => lane.splice(0))) reject(gone());
+    for (const waiting of [...this.#unacknowledged, ...this.#lanes])
+      for (const { reject } of waiting.splice(0)) reject(gone());
     for (const wake of this.#waiting.splice(0)) wake();
   }
 }
