@@ -43,8 +43,9 @@ export class KafkaLookup implements RecordLookup {
   readonly #kafka: Kafka;
   readonly #admin: KafkaAdmin;
   readonly #logger: Logger;
-  /** One for questions that are asked at once. */
   #cluster: Promise<Cluster> | undefined;
+  /** One fetch at a time: those that find a connection not yet made would make one each, and all but one stay open. */
+  #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(config: Pick<ResolvedConfig, 'kafka' | 'buffer'>, logger: Logger) {
@@ -54,7 +55,13 @@ export class KafkaLookup implements RecordLookup {
     this.#logger = logger;
   }
 
-  async recordAt(at: Coordinates): Promise<SourceRecord | undefined> {
+  recordAt(at: Coordinates): Promise<SourceRecord | undefined> {
+    const turn = this.#last.then(() => this.#recordAt(at));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #recordAt(at: Coordinates): Promise<SourceRecord | undefined> {
     if (this.#closed) throw new Error('The lookup is closed');
     try {
       const messages = await within(this.#fetched(at), ANSWER_MS, () => {
