@@ -219,7 +219,7 @@ export class Dispatcher {
 
   /**
    * Behind all that follows from what happens now: callers that were answered send their next ones, which go together.
-   * A tick, as a turn of the event loop would be a tenth of what a caller waits who sends one after another.
+   * A tick: who sends one after another would wait for a turn of the event loop each time.
    */
   #pumpSoon(): void {
     if (this.#pumping || this.#ended) return;
@@ -300,8 +300,9 @@ export class Dispatcher {
       if (this.#options.spill) this.#fates.spill(lane, why, expired);
       else for (const record of lane.removeWhere(expired)) this.#fates.notDelivered(record, why);
     }
-    const first = flight?.records[0] ?? lane.queue[0];
+    const first = flight?.records[0];
     if (first?.ending && first.deadlineMs > now) this.#wakeAt(first.deadlineMs);
+    if (lane.dueMs > now) this.#wakeAt(lane.dueMs);
   }
 
   #giveUpWaiting(record: Outgoing): void {

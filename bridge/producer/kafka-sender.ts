@@ -16,8 +16,8 @@ import {
   type TopicMetadata,
 } from './kafkajs-cluster.js';
 import { decodeProduce, encodeProduce, type ProduceAnswer } from './produce-request.js';
-import { encodeBatch, nextSequence, type Codec } from './record-batch.js';
 import type { PartitionBatch, PartitionResult, Sender, TopicAnswer } from './sender.js';
+import { placeText, Sequences, type ProducerId } from './sequences.js';
 
 export interface KafkaSenderOptions {
   readonly kafka: Pick<ResolvedConfig['kafka'], 'brokers' | 'clientId' | 'ssl' | 'sasl'>;
@@ -25,13 +25,6 @@ export interface KafkaSenderOptions {
   readonly logger: Logger;
   /** How long leaders and partitions are believed without asking again. */
   readonly metadataMaxAgeMs: number;
-}
-
-/** What the broker knows a partition's batches by. */
-interface Session {
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
-  next: number;
 }
 
 /** A batch on its way to one leader, among others. */
@@ -52,27 +45,22 @@ const DUPLICATE = 46;
 const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 
 /**
- * Kafka by kafkajs's connections, with sequences of our own: one for each partition, which moves on only when a batch
- * is known to be in the log. What goes to one leader at the same time goes in one request.
+ * Kafka by kafkajs's connections, with sequences of our own. What goes to one leader at the same time goes in one request.
  */
 export class KafkaSender implements Sender {
   readonly #kafka: Kafka;
   readonly #metadataMaxAgeMs: number;
   #cluster: Cluster;
-  readonly #codec: Codec | undefined;
+  readonly #sequences: Sequences;
   readonly #requestTimeoutMs: number;
-  readonly #sessions = new Map<string, Session>();
-  /** The bytes of batches that were tried: a repetition must be the same, or the broker does not know it. */
-  readonly #encoded = new WeakMap<PartitionBatch, Promise<Buffer>>();
   readonly #parts = new Map<ClusterBroker, Part[]>();
-  #producerId: Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> | undefined;
   #refreshing: Promise<void> | undefined;
   readonly #asking = new Set<Promise<void>>();
   #closed = false;
 
   constructor({ kafka, producer, logger, metadataMaxAgeMs }: KafkaSenderOptions) {
     quietKafkajs();
-    this.#codec = codecOf(producer.compression);
+    this.#sequences = new Sequences(codecOf(producer.compression), () => this.#newProducerId());
     this.#requestTimeoutMs = producer.requestTimeoutMs;
     this.#kafka = new Kafka({
       brokers: [...kafka.brokers],
@@ -123,9 +111,8 @@ export class KafkaSender implements Sender {
     try {
       ready = await this.#inTime(this.#ready(batch));
     } catch (error) {
-      // Nothing has left: it failed before. What waits for a producer ID that never comes is not waited for again; else
-      // the bytes come out the same.
-      this.#encoded.delete(batch);
+      // Nothing has left: it failed before.
+      this.#sequences.forget(batch);
       this.#mend(cluster, error);
       void this.#refresh([batch.topic], true).catch(() => undefined);
       return { kind: 'retry', left: false, away: true, why: messageOf(error) };
@@ -136,8 +123,7 @@ export class KafkaSender implements Sender {
   }
 
   renew(topic: string, partition: number): void {
-    this.#sessions.delete(textOf(topic, partition));
-    this.#producerId = undefined;
+    this.#sequences.renew(topic, partition);
   }
 
   async createTopic(topic: string): Promise<void> {
@@ -162,8 +148,7 @@ export class KafkaSender implements Sender {
   /** The leader, where nothing is to be asked and nothing to be connected: nearly always, and then without waiting. */
   #readyNow({ topic, partition }: PartitionBatch): ClusterBroker | undefined {
     const { targetTopics, brokerPool } = this.#cluster;
-    if (this.#closed || !targetTopics.has(topic) || !this.#sessions.has(textOf(topic, partition)))
-      return undefined;
+    if (this.#closed || !targetTopics.has(topic) || !this.#sequences.has(topic, partition)) return undefined;
     const leader = this.#knownLeader(topic, partition);
     const broker = leader === undefined ? undefined : brokerPool.brokers[leader];
     return broker?.isConnected() ? broker : undefined;
@@ -179,7 +164,7 @@ export class KafkaSender implements Sender {
       if (result.kind === 'unknown-topic') return result;
       return { kind: 'retry', left: false, away: false, why: `partition ${partition} has no leader` };
     }
-    await this.#encode(batch);
+    await this.#sequences.encode(batch);
     return this.#cluster.findBroker({ nodeId: leader });
   }
 
@@ -202,7 +187,7 @@ export class KafkaSender implements Sender {
       return;
     this.#cluster = clusterOf(this.#kafka, this.#metadataMaxAgeMs);
     this.#refreshing = undefined;
-    this.#producerId = undefined;
+    this.#sequences.askAnew();
     const leave = (): void => void cluster.disconnect().catch(() => undefined);
     leave();
     // What was on its way to it may have connected once more since then.
@@ -248,42 +233,10 @@ export class KafkaSender implements Sender {
     }
   }
 
-  #encode(batch: PartitionBatch): Promise<Buffer> {
-    let encoded = this.#encoded.get(batch);
-    if (encoded === undefined) {
-      encoded = this.#session(batch).then(({ producerId, producerEpoch, next: first }) =>
-        encodeBatch(batch.records, { producerId, producerEpoch, first }, this.#codec),
-      );
-      this.#encoded.set(batch, encoded);
-      // What failed before there were any bytes may begin anew.
-      encoded.catch(() => this.#encoded.delete(batch));
-    }
-    return encoded;
-  }
-
-  async #session({ topic, partition }: PartitionBatch): Promise<Session> {
-    const key = textOf(topic, partition);
-    const known = this.#sessions.get(key);
-    if (known) return known;
-    const fresh: Session = { ...(await this.#newProducerId()), next: 0 };
-    // An earlier call may have waited for long.
-    const session = this.#sessions.get(key) ?? fresh;
-    this.#sessions.set(key, session);
-    return session;
-  }
-
-  #newProducerId(): Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> {
-    this.#producerId ??= (async () => {
-      try {
-        const broker = await this.#cluster.findControllerBroker();
-        const { producerId, producerEpoch } = await broker.initProducerId({ transactionTimeout: 60_000 });
-        return { producerId: BigInt(String(producerId)), producerEpoch };
-      } catch (error) {
-        this.#producerId = undefined;
-        throw error;
-      }
-    })();
-    return this.#producerId;
+  async #newProducerId(): Promise<ProducerId> {
+    const broker = await this.#cluster.findControllerBroker();
+    const { producerId, producerEpoch } = await broker.initProducerId({ transactionTimeout: 60_000 });
+    return { producerId: BigInt(String(producerId)), producerEpoch };
   }
 
   /** What is handed over in the same turn goes together; a tick is behind all of it. */
@@ -302,7 +255,14 @@ export class KafkaSender implements Sender {
   }
 
   async #request(broker: ClusterBroker, parts: readonly Part[]): Promise<void> {
-    const encoded = await Promise.all(parts.map(({ batch }) => this.#encode(batch)));
+    let encoded: readonly Buffer[];
+    try {
+      encoded = await Promise.all(parts.map(({ batch }) => this.#sequences.encode(batch)));
+    } catch (error) {
+      const why = messageOf(error);
+      for (const { resolve } of parts) resolve({ kind: 'retry', left: false, away: false, why });
+      return;
+    }
     for (let from = 0; from < parts.length;) {
       let to = from;
       for (let bytes = 0; to < parts.length && (to === from || bytes < MAX_REQUEST_BYTES); to++)
@@ -331,10 +291,10 @@ export class KafkaSender implements Sender {
       for (const { resolve } of parts) resolve({ kind: 'retry', left, away: true, why });
       return;
     }
-    const answerOf = new Map(answers.map((one) => [textOf(one.topic, one.partition), one]));
+    const answerOf = new Map(answers.map((one) => [placeText(one.topic, one.partition), one]));
     let moved = false;
     for (const part of parts) {
-      const answer = answerOf.get(textOf(part.batch.topic, part.batch.partition));
+      const answer = answerOf.get(placeText(part.batch.topic, part.batch.partition));
       const { result, moved: has } = this.#resultOf(part.batch, answer);
       moved ||= has;
       part.resolve(result);
@@ -351,8 +311,7 @@ export class KafkaSender implements Sender {
       return { result: { kind: 'retry', left: true, away: false, why }, moved: true };
     }
     if (answer.errorCode !== 0 && answer.errorCode !== DUPLICATE) return resultOfError(answer.errorCode);
-    const session = this.#sessions.get(textOf(batch.topic, batch.partition))!;
-    session.next = nextSequence(session.next, batch.records.length);
+    this.#sequences.written(batch);
     const { appendedAtMs } = answer;
     const baseOffset = answer.errorCode === DUPLICATE ? -1n : answer.baseOffset;
     return {
@@ -376,8 +335,4 @@ export class KafkaSender implements Sender {
     this.#cluster.removeBroker({ host, port });
     void this.#refresh([], true).catch(() => undefined);
   }
-}
-
-function textOf(topic: string, partition: number): string {
-  return `${topic}/${partition}`;
 }

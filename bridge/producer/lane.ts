@@ -42,6 +42,8 @@ export class Lane {
   spilling = 0;
   #queue: Outgoing[] = [];
   #bytes = 0;
+  /** No deadline of those in the queue is before. Not looked for at every record: it is each other's, nearly always. */
+  #dueMs = Infinity;
 
   constructor(topic: string, partition: number | undefined) {
     this.topic = topic;
@@ -63,6 +65,7 @@ export class Lane {
   /** To its place by order: at the end, but for what comes out of the spill file. */
   add(record: Outgoing): void {
     this.#bytes += record.bytes;
+    this.#dueMs = Math.min(this.#dueMs, record.deadlineMs);
     let at = this.#queue.length;
     while (at > 0 && this.#queue[at - 1]!.order > record.order) at--;
     if (at === this.#queue.length) this.#queue.push(record);
@@ -87,13 +90,21 @@ export class Lane {
     return removed;
   }
 
-  /** Whether one has waited too long: the first one that has a time, as all have the same. */
+  /** Whether one has waited too long. */
   hasExpired(now: number): boolean {
+    if (now < this.#dueMs) return false;
+    let found = false;
+    this.#dueMs = Infinity;
     for (const record of this.#queue) {
-      if (isExpired(record, now)) return true;
-      if (record.ending !== undefined && !record.waits) return false;
+      if (isExpired(record, now)) found = true;
+      else if (record.ending !== undefined) this.#dueMs = Math.min(this.#dueMs, record.deadlineMs);
     }
-    return false;
+    return found;
+  }
+
+  /** When {@link hasExpired} is to be asked again. */
+  get dueMs(): number {
+    return this.#dueMs;
   }
 
   /** Whether its first record may leave. */
@@ -142,6 +153,9 @@ export class Lane {
     const { records } = this.flight!;
     this.flight = undefined;
     this.#queue.unshift(...records);
-    for (const { bytes } of records) this.#bytes += bytes;
+    for (const { bytes, deadlineMs } of records) {
+      this.#bytes += bytes;
+      this.#dueMs = Math.min(this.#dueMs, deadlineMs);
+    }
   }
 }

@@ -8,8 +8,8 @@ interface TopicLanes {
 }
 
 /**
- * The lanes in which something stands. By topic, then by number: a key of both, put together for each record, would be
- * a tenth of what a record costs.
+ * The lanes in which something stands. By topic, then by number: a key of both would be put together, and hashed, for
+ * each record.
  */
 export class Lanes implements Iterable<Lane> {
   readonly #topics = new Map<string, TopicLanes>();

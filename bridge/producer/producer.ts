@@ -89,11 +89,11 @@ export class Producer implements AsyncDisposable {
     this.#logger = parts.logger ?? createLogger({ level: config.logLevel, name: 'producer' });
     const metrics = options.metrics && producerMetrics(options.metrics);
     this.#observer = observersOf([options.observer, metrics?.observer].filter((one) => one !== undefined));
-    this.#unwatch = metrics?.watch(() => this.status);
     this.#circuit = new KafkaCircuit(config.producer.circuit);
     this.#turns = new Turns(config.producer.buffer.records);
     // Encoders that can't be are said at once, not at the first event.
     for (const topic of Object.keys(options.encoders ?? {})) this.#encoderOf(topic);
+    this.#unwatch = metrics?.watch(() => this.status);
   }
 
   /**
@@ -269,7 +269,11 @@ export class Producer implements AsyncDisposable {
       failed(new SendError('KTB_CLOSED', 'The record was not sent: the producer is closed', { topic }));
       return;
     }
-    if (this.#mayGo(topic)) return void turn();
+    if (this.#mayGo(topic)) {
+      const going = turn();
+      if (going) this.#turns.take(topic, () => going.catch(failed));
+      return;
+    }
     if (this.#turns.full && priority !== 'high') {
       const reason = priority === 'low' ? 'low_priority_drop' : 'timeout_drop';
       this.#observer.dropped(topic, reason);

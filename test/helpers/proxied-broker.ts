@@ -5,15 +5,17 @@ import { startKafkaBroker, type KafkaBroker } from '../../bridge/local-stack/kaf
 import { freePort } from '../../bridge/local-stack/ports.js';
 import { startTcpProxy, type TcpProxy } from '../faults/tcp-proxy.js';
 
-/** A broker of one's own, to be hurt, and a second way to it that loses answers. */
-export interface ProxiedBroker extends KafkaBroker {
+export interface ProxiedBroker extends AsyncDisposable {
+  readonly broker: KafkaBroker;
+  /** Past the proxy. */
+  readonly brokers: readonly string[];
+  /** Before it. */
   readonly proxy: TcpProxy;
-  /** Stops both, and takes the folder away. */
-  end(): Promise<void>;
 }
 
-export async function startProxiedBroker(): Promise<ProxiedBroker> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'ktb-producer-'));
+/** A Kafka of one's own, to be hurt, and the network before it. */
+export async function proxiedBroker(): Promise<ProxiedBroker> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'ktb-proxied-'));
   const listener = await freePort();
   const proxy = await startTcpProxy({ target: { host: '127.0.0.1', port: listener } });
   const broker = await startKafkaBroker({
@@ -21,11 +23,15 @@ export async function startProxiedBroker(): Promise<ProxiedBroker> {
     port: await freePort(),
     extraListeners: [{ name: 'PROXIED', port: listener, advertisedPort: proxy.port }],
   });
-  const end = async (): Promise<void> => {
-    broker.server.signal('SIGCONT');
-    await broker.stop();
-    await proxy.close();
-    await rm(dataDir, { recursive: true, force: true });
+  return {
+    broker,
+    brokers: broker.brokers,
+    proxy,
+    [Symbol.asyncDispose]: async () => {
+      broker.server.signal('SIGCONT');
+      await broker.stop();
+      await proxy.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
   };
-  return { ...broker, proxy, end };
 }

@@ -4,9 +4,10 @@ import { producerOf } from '../../bridge/config/resolve-producer.js';
 import { KafkaSender } from '../../bridge/producer/kafka-sender.js';
 import { kafkaExchange } from '../faults/wire.js';
 import { createTopic, readAll } from '../helpers/kafka.js';
-import { startProxiedBroker, type ProxiedBroker } from '../helpers/proxied-broker.js';
+import { proxiedBroker, type ProxiedBroker } from '../helpers/proxied-broker.js';
+import { until } from '../helpers/until.js';
 import { SILENT_LOGGER } from '../producer/dispatcher-harness.js';
-import { senderContract, type SenderUnderTest } from '../producer/sender-contract.js';
+import { batchOf, senderContract, type SenderUnderTest } from '../producer/sender-contract.js';
 
 const PRODUCE = 0;
 
@@ -22,8 +23,21 @@ function senderTo(address: string): KafkaSender {
 
 let started: Promise<ProxiedBroker> | undefined;
 
+/** A broker that has just started has no producer IDs to give, for a moment. */
+async function start(): Promise<ProxiedBroker> {
+  const own = await proxiedBroker();
+  const sender = senderTo(own.proxy.address);
+  const topic = await createTopic(own.brokers, 'first');
+  await until(() => sender.send(batchOf(topic, 0, ['first'])), {
+    what: 'the first batch to be written',
+    accept: ({ kind }) => kind === 'written',
+  });
+  await sender.close();
+  return own;
+}
+
 async function open(t: { teardown(fn: () => Promise<void>): void }): Promise<SenderUnderTest> {
-  const { brokers, proxy } = await (started ??= startProxiedBroker());
+  const { brokers, proxy } = await (started ??= start());
   const sender = senderTo(proxy.address);
   t.teardown(() => sender.close());
   return {
@@ -39,7 +53,7 @@ async function open(t: { teardown(fn: () => Promise<void>): void }): Promise<Sen
 }
 
 test.after.always(async () => {
-  await (await started)?.end();
+  await (await started)?.[Symbol.asyncDispose]();
 });
 
 // One after another: the answer that is lost must be the one of the test that loses it.

@@ -5,16 +5,16 @@ import { producerAway } from '../faults/scenarios/producer-away.js';
 import { isTrue } from '../faults/send-ledger.js';
 import { kafkaExchange } from '../faults/wire.js';
 import { createTopic, kafkaClient, readAll } from '../helpers/kafka.js';
-import { startProxiedBroker, type ProxiedBroker } from '../helpers/proxied-broker.js';
+import { proxiedBroker, type ProxiedBroker } from '../helpers/proxied-broker.js';
 import { unique } from '../helpers/stack.js';
 
 const PRODUCE = 0;
 
 async function ownBroker(t: ExecutionContext): Promise<ProxiedBroker> {
   t.timeout(300_000);
-  const broker = await startProxiedBroker();
-  t.teardown(() => broker.end());
-  return broker;
+  const own = await proxiedBroker();
+  t.teardown(() => own[Symbol.asyncDispose]());
+  return own;
 }
 
 /** How many of those that were acknowledged are not in the log, and how many stand there more than once. */
@@ -84,7 +84,10 @@ test.serial(
 test.serial(
   'a broker that stands still for 25 seconds: ours loses and doubles nothing, and stays in order',
   async (t) => {
-    const { brokers, server } = await ownBroker(t);
+    const {
+      brokers,
+      broker: { server },
+    } = await ownBroker(t);
     const [plainTopic, topic] = await Promise.all([
       createTopic(brokers, unique('still-plain'), { partitions: 4 }),
       createTopic(brokers, unique('still-ours'), { partitions: 4 }),

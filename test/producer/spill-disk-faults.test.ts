@@ -66,7 +66,10 @@ test.serial(
       disk.room = room;
       counts.add((await outage(clock, disk, `room ${room}`)).length);
     }
-    t.deepEqual([...counts].sort(), [0, 1, 2, 3, 4, 5, 6]);
+    t.deepEqual(
+      [...counts].sort((a, b) => a - b),
+      [0, 1, 2, 3, 4, 5, 6],
+    );
   },
 );
 
