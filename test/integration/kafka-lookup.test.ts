@@ -89,6 +89,7 @@ test('what the log has no more, has not yet, or has of another topic of the same
   t.is(await lookup.recordAt(at(topic, 0n, 5)), undefined, 'deleted');
   t.is((await lookup.recordAt(at(topic, 1n, 6)))?.value?.toString(), 'b');
   t.is(await lookup.recordAt(at(unique('nowhere'), 0n, 5)), undefined, 'no such topic');
+  t.is(await lookup.recordAt(at(topic, 0n, 5, 7)), undefined, 'no such partition');
   t.is((await lookup.recordAt(at(topic, 1n, 6)))?.value?.toString(), 'b', 'and it goes on');
   await deleteTopic(brokers, topic);
   t.is(await lookup.recordAt(at(topic, 1n, 6)), undefined, 'the topic was deleted');
