@@ -64,7 +64,8 @@ export function resultOfError(code: number): Answered {
     case 'not-now':
     case 'perhaps':
       return {
-        result: { kind: 'retry', left: kind === 'perhaps', away: false, why },
+        // A leader that moved may have written it before: it answers so, too, while it waits for the other replicas.
+        result: { kind: 'retry', left: kind !== 'not-now', away: false, why },
         moved: kind === 'moved',
       };
   }

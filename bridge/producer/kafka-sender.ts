@@ -111,11 +111,12 @@ export class KafkaSender implements Sender {
     try {
       ready = await this.#inTime(this.#ready(batch));
     } catch (error) {
-      // Nothing has left: it failed before.
+      // Nothing has left: it failed before. A broker that says "not now" is there: it may have no producer ID to give yet.
       this.#sequences.forget(batch);
-      this.#mend(cluster, error);
+      const away = causeOf(error).name !== 'KafkaJSProtocolError';
+      if (away) this.#mend(cluster, error);
       void this.#refresh([batch.topic], true).catch(() => undefined);
-      return { kind: 'retry', left: false, away: true, why: messageOf(error) };
+      return { kind: 'retry', left: false, away, why: messageOf(error) };
     }
     if ('kind' in ready) return ready;
     const broker = ready;
@@ -182,9 +183,7 @@ export class KafkaSender implements Sender {
    * connections are made anew; what is under way on the old ones may end there. The sequences are ours, and stay.
    */
   #mend(cluster: Cluster, error: unknown): void {
-    const { cause = error } = error as { readonly cause?: unknown };
-    if ((cause as Error).name === 'KafkaJSConnectionError' || this.#cluster !== cluster || this.#closed)
-      return;
+    if (causeOf(error).name === 'KafkaJSConnectionError' || this.#cluster !== cluster || this.#closed) return;
     this.#cluster = clusterOf(this.#kafka, this.#metadataMaxAgeMs);
     this.#refreshing = undefined;
     this.#sequences.askAnew();
@@ -335,4 +334,10 @@ export class KafkaSender implements Sender {
     this.#cluster.removeBroker({ host, port });
     void this.#refresh([], true).catch(() => undefined);
   }
+}
+
+/** kafkajs wraps what its own retries met. */
+function causeOf(error: unknown): Error {
+  const { cause = error } = error as { readonly cause?: unknown };
+  return cause as Error;
 }

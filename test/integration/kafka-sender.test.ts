@@ -5,9 +5,8 @@ import { KafkaSender } from '../../bridge/producer/kafka-sender.js';
 import { kafkaExchange } from '../faults/wire.js';
 import { createTopic, readAll } from '../helpers/kafka.js';
 import { proxiedBroker, type ProxiedBroker } from '../helpers/proxied-broker.js';
-import { until } from '../helpers/until.js';
 import { SILENT_LOGGER } from '../producer/dispatcher-harness.js';
-import { batchOf, senderContract, type SenderUnderTest } from '../producer/sender-contract.js';
+import { senderContract, type SenderUnderTest } from '../producer/sender-contract.js';
 
 const PRODUCE = 0;
 
@@ -23,21 +22,8 @@ function senderTo(address: string): KafkaSender {
 
 let started: Promise<ProxiedBroker> | undefined;
 
-/** A broker that has just started has no producer IDs to give, for a moment. */
-async function start(): Promise<ProxiedBroker> {
-  const own = await proxiedBroker();
-  const sender = senderTo(own.proxy.address);
-  const topic = await createTopic(own.brokers, 'first');
-  await until(() => sender.send(batchOf(topic, 0, ['first'])), {
-    what: 'the first batch to be written',
-    accept: ({ kind }) => kind === 'written',
-  });
-  await sender.close();
-  return own;
-}
-
 async function open(t: { teardown(fn: () => Promise<void>): void }): Promise<SenderUnderTest> {
-  const { brokers, proxy } = await (started ??= start());
+  const { brokers, proxy } = await (started ??= proxiedBroker());
   const sender = senderTo(proxy.address);
   t.teardown(() => sender.close());
   return {

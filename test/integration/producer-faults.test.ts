@@ -147,7 +147,8 @@ test.serial(
     t.log(JSON.stringify(report));
     t.true(isTrue(report));
     t.true((report.endings['KTB_SPILLED'] ?? 0) > 1_000);
-    t.true(report.mostBuffered <= 1_000);
+    // The buffer, and as many that are read back from the file.
+    t.true(report.mostBuffered <= 2_000);
     t.true(report.growthMb <= 150);
   },
 );

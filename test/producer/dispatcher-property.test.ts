@@ -26,7 +26,16 @@ const OPTIONS = {
   circuit: { failures: 3, halfOpenAfterMs: 700 },
 };
 
-const aFault = fc.constantFrom<Fault>('none', 'none', 'lost', 'ack-lost', 'away', 'no-leader', 'forgotten');
+const aFault = fc.constantFrom<Fault>(
+  'none',
+  'none',
+  'lost',
+  'ack-lost',
+  'away',
+  'no-leader',
+  'moved',
+  'forgotten',
+);
 const aSend = fc.record({
   do: fc.constant('send' as const),
   topic: fc.constantFrom('t', 't', 'u', 'missing'),

@@ -259,6 +259,22 @@ test.serial('what an earlier process left is sent first', async (t) => {
   before.circuit.close();
 });
 
+test.serial(
+  'a leader that moves while it waits for the others may have written: nothing doubles',
+  async (t) => {
+    using clock = fakeClock();
+    const kafka = new SenderDouble({ t: 1 });
+    kafka.faults.push('moved', 'moved');
+    const harness = new Harness(kafka);
+    for (const value of range(3)) harness.send(value);
+    await turn(5);
+    harness.send('later');
+    await clock.advance(2_000);
+    t.deepEqual(kafka.log('t', 0), [...range(3), 'later']);
+    t.deepEqual(kafka.violations, []);
+  },
+);
+
 test.serial('a broker that has forgotten the sequence loses nothing', async (t) => {
   using clock = fakeClock();
   const kafka = new SenderDouble({ t: 1 });

@@ -83,7 +83,7 @@ test('drops are counted by their reason', async (t) => {
 });
 
 test('sends that end otherwise are counted by what became of them', async (t) => {
-  const { kafka, producer, value } = setting(t, { deliveryTimeoutMs: 300, circuit: { failures: 1_000 } });
+  const { kafka, producer, value } = setting(t, { deliveryTimeoutMs: 2_000, circuit: { failures: 1_000 } });
   kafka.refuses = (text, topic) => (text === 'bad' && topic === 't' ? 'invalid' : undefined);
   t.is(await code(producer.send({ topic: 't', value: 'bad' })), 'KTB_DEAD_LETTERED');
   // It stands in the topic of the dead letters, and is said there.

@@ -16,7 +16,7 @@ export interface SenderUnderTest {
   lonely(): Sender;
 }
 
-export function batchOf(topic: string, partition: number, values: readonly string[]): PartitionBatch {
+function batchOf(topic: string, partition: number, values: readonly string[]): PartitionBatch {
   const timestampMs = 1_700_000_000_000;
   const records = values.map((value) => ({
     body: encodeBody({ key: null, value, headers: [] }),
@@ -42,7 +42,8 @@ export function senderContract(test: TestFn, open: (t: ExecutionContext) => Prom
     });
     return { ...it, topic };
   };
-  const sendUntilWritten = (sender: Sender, batch: PartitionBatch): Promise<PartitionResult> =>
+  /** A new partition may have no leader for a moment, and a new broker no ID to give: that is said, and tried again. */
+  const written = (sender: Sender, batch: PartitionBatch): Promise<PartitionResult> =>
     until(() => sender.send(batch), {
       what: 'the batch to be written',
       accept: ({ kind }) => kind === 'written',
@@ -57,12 +58,12 @@ export function senderContract(test: TestFn, open: (t: ExecutionContext) => Prom
   test('sender: batches stand one behind the other, where their answers say', async (t) => {
     const { sender, topic, log } = await topicOf(t, 2);
     const results = [
-      await sender.send(batchOf(topic, 0, ['a', 'b'])),
-      await sender.send(batchOf(topic, 0, ['c'])),
-      await sender.send(batchOf(topic, 1, ['d'])),
+      await written(sender, batchOf(topic, 0, ['a', 'b'])),
+      await written(sender, batchOf(topic, 0, ['c'])),
+      await written(sender, batchOf(topic, 1, ['d'])),
     ];
     t.deepEqual(
-      results.map((result) => result.kind === 'written' && result.baseOffset),
+      results.map((result) => (result.kind === 'written' ? result.baseOffset : result)),
       [0n, 2n, 0n],
     );
     t.deepEqual(await log(topic, 0), ['a', 'b', 'c']);
@@ -72,27 +73,27 @@ export function senderContract(test: TestFn, open: (t: ExecutionContext) => Prom
   test('sender: several partitions at the same time', async (t) => {
     const { sender, topic, log } = await topicOf(t, 4);
     const batches = [0, 1, 2, 3].map((partition) => batchOf(topic, partition, [`p${partition}`]));
-    const results = await Promise.all(batches.map((batch) => sender.send(batch)));
-    t.deepEqual(new Set(results.map(({ kind }) => kind)), new Set(['written']));
+    await Promise.all(batches.map((batch) => written(sender, batch)));
     for (const partition of [0, 1, 2, 3]) t.deepEqual(await log(topic, partition), [`p${partition}`]);
   });
 
   test('sender: an answer that is lost may mean written; sent again as it was, it stands there once, and later ones behind it', async (t) => {
     const { sender, topic, log, loseNextAnswer } = await topicOf(t);
-    await sender.send(batchOf(topic, 0, ['before']));
+    await written(sender, batchOf(topic, 0, ['before']));
     loseNextAnswer();
     const batch = batchOf(topic, 0, ['x', 'y']);
     t.like(await sender.send(batch), { kind: 'retry', left: true, away: true });
-    t.like(await sendUntilWritten(sender, batch), { kind: 'written' });
+    t.like(await written(sender, batch), { kind: 'written' });
     t.like(await sender.send(batchOf(topic, 0, ['after'])), { kind: 'written' });
     t.deepEqual(await log(topic, 0), ['before', 'x', 'y', 'after']);
   });
 
   test('sender: what is too large is refused, and nothing of it is written', async (t) => {
     const { sender, topic, log } = await topicOf(t);
+    await written(sender, batchOf(topic, 0, ['first']));
     t.like(await sender.send(batchOf(topic, 0, ['small', TOO_LARGE])), { kind: 'refused', tooLarge: true });
-    t.like(await sender.send(batchOf(topic, 0, ['next'])), { kind: 'written', baseOffset: 0n });
-    t.deepEqual(await log(topic, 0), ['next']);
+    t.like(await sender.send(batchOf(topic, 0, ['next'])), { kind: 'written', baseOffset: 1n });
+    t.deepEqual(await log(topic, 0), ['first', 'next']);
   });
 
   test('sender: a partition that is not there is told from one that has no leader', async (t) => {
@@ -108,9 +109,9 @@ export function senderContract(test: TestFn, open: (t: ExecutionContext) => Prom
 
   test('sender: a new sequence goes on behind what is there', async (t) => {
     const { sender, topic, log } = await topicOf(t);
-    await sender.send(batchOf(topic, 0, ['a']));
+    await written(sender, batchOf(topic, 0, ['a']));
     sender.renew(topic, 0);
-    t.like(await sender.send(batchOf(topic, 0, ['b'])), { kind: 'written', baseOffset: 1n });
+    t.like(await written(sender, batchOf(topic, 0, ['b'])), { kind: 'written', baseOffset: 1n });
     t.deepEqual(await log(topic, 0), ['a', 'b']);
   });
 

@@ -4,13 +4,17 @@ import type {
   Sender,
   TopicAnswer,
 } from '../../../bridge/producer/sender.js';
+import { resultOfError } from '../../../bridge/producer/broker-answers.js';
 import { decodeBody } from '../../../bridge/producer/record-body.js';
 
 /**
  * What happens to a batch: `lost` never arrives, `ack-lost` is written and the answer is not heard, `away` finds nobody,
- * `forgotten` meets a broker that has forgotten the sequence, `silent` is answered by {@link SenderDouble.answer} only.
+ * `no-leader` nobody who takes it, `moved` is written by a leader that then is none any more, `forgotten` meets a broker
+ * that has forgotten the sequence.
  */
-export type Fault = 'none' | 'lost' | 'ack-lost' | 'away' | 'no-leader' | 'forgotten';
+export type Fault = 'none' | 'lost' | 'ack-lost' | 'away' | 'no-leader' | 'moved' | 'forgotten';
+
+const NOT_LEADER = 6;
 
 /** A Kafka in memory that takes a batch once, as long as it is sent again as it was. */
 export class SenderDouble implements Sender {
@@ -87,6 +91,10 @@ export class SenderDouble implements Sender {
       log.push(...values);
     }
     if (fault === 'ack-lost') return this.#unheard(key, batch);
+    if (fault === 'moved') {
+      this.#open.set(key, batch);
+      return resultOfError(NOT_LEADER).result;
+    }
     this.#open.delete(key);
     return { kind: 'written', baseOffset: BigInt(base), appendedAtMs: undefined };
   }
