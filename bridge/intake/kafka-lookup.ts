@@ -20,6 +20,14 @@ const FETCH_BYTES = 1;
 const NO_REPLICA = -1;
 const READ_COMMITTED = 1;
 
+/** What Kafka says of a record that will not come back. A topic that we no longer may read is as one that is gone. */
+const GONE: ReadonlySet<unknown> = new Set([
+  'OFFSET_OUT_OF_RANGE',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'TOPIC_AUTHORIZATION_FAILED',
+]);
+const GONE_CODES: ReadonlySet<number> = new Set([3, 29]);
+
 interface FetchingBroker extends ClusterBroker {
   fetch(request: {
     readonly replicaId: number;
@@ -43,8 +51,9 @@ export class KafkaLookup implements RecordLookup {
   readonly #kafka: Kafka;
   readonly #admin: KafkaAdmin;
   readonly #logger: Logger;
-  /** One for questions that are asked at once. */
   #cluster: Promise<Cluster> | undefined;
+  /** One fetch at a time: those that find a connection not yet made would make one each, and all but one stay open. */
+  #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(config: Pick<ResolvedConfig, 'kafka' | 'buffer'>, logger: Logger) {
@@ -54,7 +63,13 @@ export class KafkaLookup implements RecordLookup {
     this.#logger = logger;
   }
 
-  async recordAt(at: Coordinates): Promise<SourceRecord | undefined> {
+  recordAt(at: Coordinates): Promise<SourceRecord | undefined> {
+    const turn = this.#last.then(() => this.#recordAt(at));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #recordAt(at: Coordinates): Promise<SourceRecord | undefined> {
     if (this.#closed) throw new Error('The lookup is closed');
     try {
       const messages = await within(this.#fetched(at), ANSWER_MS, () => {
@@ -68,7 +83,7 @@ export class KafkaLookup implements RecordLookup {
       return same ? record : undefined;
     } catch (error) {
       const type = (error as { readonly type?: unknown }).type;
-      if (type === 'OFFSET_OUT_OF_RANGE' || type === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined;
+      if (GONE.has(type)) return undefined;
       // Whatever it is (a leader that moved, a connection that broke), the next one begins anew.
       await this.#leave();
       throw error;
@@ -96,13 +111,14 @@ export class KafkaLookup implements RecordLookup {
     const cluster = await (this.#cluster ??= this.#connected());
     await cluster.addMultipleTargetTopics([topic]);
     const found = cluster.brokerPool.metadata?.topicMetadata.find((one) => one.topic === topic);
-    const leader = found?.partitionMetadata.find(({ partitionId }) => partitionId === partition)?.leader;
-    if (leader === undefined && found?.topicErrorCode === 3) {
+    const place = found?.partitionMetadata.find(({ partitionId }) => partitionId === partition);
+    // A topic that was made anew may have fewer partitions.
+    if (GONE_CODES.has(found?.topicErrorCode ?? -1) || (found?.topicErrorCode === 0 && !place)) {
       cluster.targetTopics.delete(topic);
       return [];
     }
-    if (leader === undefined || leader === null || leader < 0)
-      throw new Error(`${topic}/${partition} has no leader`);
+    const leader = place?.leader ?? -1;
+    if (leader < 0) throw new Error(`${topic}/${partition} has no leader`);
     const broker = (await cluster.findBroker({ nodeId: leader })) as FetchingBroker;
     const { responses } = await broker.fetch({
       replicaId: NO_REPLICA,

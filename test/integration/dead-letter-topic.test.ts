@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { createScene, type Scene } from '../faults/scene.js';
-import { committedOffsets, logEnds, readAll, type ReadMessage } from '../helpers/kafka.js';
+import { committedOffsets, createTopic, logEnds, readAll, type ReadMessage } from '../helpers/kafka.js';
 import { historyOf, resetTo } from '../helpers/temporal.js';
 import { until } from '../helpers/until.js';
 
@@ -12,6 +13,7 @@ const ROUTES = `[
   { id: 'decoded', topic: TOPIC, eventType: 'decoded', workflow: 'waits', deadLetterTopic: true,
     decoder: () => { throw new Error('the decoder is broken'); } },
   { id: 'reader', topic: TOPIC + '.dlq', activity: 'reads' },
+  { id: 'large', topic: TOPIC, eventType: 'large', activity: 'handle', retry: { maximumAttempts: 1 }, deadLetterTopic: TOPIC + '.small' },
   { id: 'quiet', topic: TOPIC, eventType: 'quiet', activity: 'handle', retry: { maximumAttempts: 1 } },
 ]`;
 
@@ -48,6 +50,9 @@ const open = () =>
 
 test.before(async () => {
   scene = await open();
+  await createTopic(scene.stack.kafka.brokers, `${scene.topic}.small`, {
+    config: { 'max.message.bytes': '3000' },
+  });
   scene.worker();
   scene.bridge();
 });
@@ -163,6 +168,21 @@ test('a replay that fails again is published under a key of its own, and one tha
   await published(scene, 'after');
   t.is((await lettersOf(scene, 'again')).length, 2);
   t.deepEqual(await lettersOf(scene, 'quiet'), []);
+});
+
+test('a record that is too large for the topic of its dead letters is published as far as it fits', async (t) => {
+  const { brokers } = scene.stack.kafka;
+  const small = `${scene.topic}.small`;
+  const value = JSON.stringify({ key: 'l1', pad: randomBytes(20_000).toString('base64') });
+  await scene.produce([{ ...recordOf('l1', 'large'), value }]);
+  const [letter] = await until(() => readAll(brokers, small), {
+    what: 'it in the topic',
+    timeoutMs: 60_000,
+    accept: (all) => all.length > 0,
+  });
+  t.is(letter!.value?.toString(), value.slice(0, 64));
+  t.is(headerOf(letter!, 'original-size'), String(value.length));
+  t.is(headerOf(letter!, 'workflow-id'), `${scene.name}:l1`);
 });
 
 test('with two bridges, both killed again and again, no dead letter is forgotten, and what is published twice has the same key', async (t) => {

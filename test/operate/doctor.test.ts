@@ -9,8 +9,9 @@ import { Checkup } from '../../bridge/operate/doctor/checkup.js';
 import { CHECKS, type CheckName, type Finding } from '../../bridge/operate/doctor/finding.js';
 import { prefixOf } from '../../bridge/operate/doctor/id-prefix.js';
 import { CHECK_ORDER, runChecks } from '../../bridge/operate/doctor/run.js';
+import { topicsCheck } from '../../bridge/operate/doctor/topics.js';
 import { TemporalFault } from '../../bridge/temporal/temporal-port.js';
-import { BASE } from '../config/base-config.js';
+import { BASE, withRoutes } from '../config/base-config.js';
 import { AWAY_KAFKA } from '../helpers/doubles/away-kafka.js';
 import { InspectorDouble } from '../helpers/doubles/inspector-double.js';
 
@@ -42,6 +43,33 @@ const inCloud = {
 
 test('the checks are run in the order in which they are named', (t) => {
   t.deepEqual(CHECK_ORDER, CHECKS);
+});
+
+test('a topic of dead letters that is not there is a warning, of a pattern those of the topics that it takes', async (t) => {
+  const looked = async (...present: string[]) =>
+    topicsCheck.look(
+      new Checkup({
+        config: resolveConfig(
+          withRoutes(
+            { topic: 'orders', workflow: 'w', deadLetterTopic: true },
+            { id: 'of-pattern', topic: /pay.*/, workflow: 'w', deadLetterTopic: true },
+          ),
+          { baseDir: '/', env: {} },
+        ),
+        temporal: healthy(),
+        kafka: { ...AWAY_KAFKA, topics: async () => present, logs: async () => [] },
+        probe: false,
+      }),
+    );
+  const found = await looked('orders', 'pay-a', 'pay-b', 'pay-b.dlq');
+  t.deepEqual(
+    found.map(({ level, message }) => `${level}: ${message}`),
+    [
+      'warning: orders.dlq, for dead letters of route `orders`, does not exist',
+      'warning: pay-a.dlq, for dead letters of route `of-pattern`, does not exist',
+    ],
+  );
+  t.is((await looked('orders', 'orders.dlq', 'pay-a', 'pay-a.dlq'))[0]?.level, 'ok');
 });
 
 test('docs/doctor.md has a row for each check, in their order, and none for others', (t) => {
