@@ -84,14 +84,18 @@ export class Bridge {
     this.#rename = options.rename ?? false;
     this.#logger = options.logger ?? createLogger({ name: 'bridge', level: config.logLevel });
     this.#observation = new Observation(config, this.#logger, () => this.#observed());
-    const { alerts } = this.#observation;
+    const { alerts, metrics } = this.#observation;
     this.#phase = new Phase(this.#logger, (message) => alerts.raise({ kind: 'connection', message }));
-    this.#stages = createStages(config, clientsOf(config, options.ports ?? {}, this.#logger), {
-      observation: this.#observation,
-      phase: this.#phase,
-      logger: this.#logger,
-      outcomes: this.#outcomes,
-    });
+    this.#stages = createStages(
+      config,
+      clientsOf(config, options.ports ?? {}, this.#logger, metrics.registry),
+      {
+        observation: this.#observation,
+        phase: this.#phase,
+        logger: this.#logger,
+        outcomes: this.#outcomes,
+      },
+    );
   }
 
   /**

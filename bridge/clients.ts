@@ -1,4 +1,5 @@
 /** The clients of a bridge's stages: the real ones, where no others are given. */
+import type { Registry } from 'prom-client';
 import { DEFAULTS } from './config/defaults.js';
 import { fingerprintOf } from './config/fingerprint.js';
 import type { ResolvedConfig } from './config/resolved.js';
@@ -34,12 +35,17 @@ export interface BridgeClients {
   readonly deadLetters: DeadLetterPorts | undefined;
 }
 
-export function clientsOf(config: ResolvedConfig, ports: BridgePorts, logger: Logger): BridgeClients {
+export function clientsOf(
+  config: ResolvedConfig,
+  ports: BridgePorts,
+  logger: Logger,
+  metrics: Registry,
+): BridgeClients {
   return {
     source: ports.source ?? kafkaSource(config, logger),
     temporal: ports.temporal ?? new SdkTemporalPort(config.temporal),
     capacity: capacityPort(config, ports),
-    deadLetters: deadLetterPorts(config, ports, logger),
+    deadLetters: deadLetterPorts(config, ports, logger, metrics),
   };
 }
 
@@ -55,6 +61,7 @@ function deadLetterPorts(
   config: ResolvedConfig,
   ports: BridgePorts,
   logger: Logger,
+  metrics: Registry,
 ): DeadLetterPorts | undefined {
   if (!publishesDeadLetters(config)) return undefined;
   if (ports.deadLetters !== undefined || ports.temporal !== undefined) return ports.deadLetters;
@@ -75,7 +82,7 @@ function deadLetterPorts(
         },
         logLevel,
       },
-      {},
+      { metrics },
       { logger },
     ),
   };

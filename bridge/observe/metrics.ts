@@ -37,6 +37,11 @@ export class BridgeMetrics {
     return this.#registry.contentType;
   }
 
+  /** For those who tell beside it: what the bridge itself sends to Kafka. */
+  get registry(): Registry {
+    return this.#registry;
+  }
+
   /** Every metric, with its kind and its labels. */
   get all() {
     return this.#registry.getMetricsAsArray();
