@@ -10,20 +10,32 @@ const LEVELS = new Map<number, 'debug' | 'warn' | 'error'>([
   [logLevel.WARN, 'debug'],
 ]);
 
+export interface KafkaClientOptions {
+  /** @default 12000 */
+  readonly requestTimeoutMs?: number;
+  /** kafkajs's own, for each call. */
+  readonly retry?: {
+    readonly initialRetryTime: number;
+    readonly maxRetryTime: number;
+    readonly retries: number;
+  };
+}
+
 /** kafkajs's own client, with the settings that held under faults; its log goes to ours, at debug. */
 export function kafkaClient(
   kafka: Pick<ResolvedConfig['kafka'], 'brokers' | 'clientId' | 'ssl' | 'sasl'>,
   logger: Logger,
+  { requestTimeoutMs = 12_000, retry = CLIENT_RETRY }: KafkaClientOptions = {},
 ): Kafka {
   return new Kafka({
     brokers: [...kafka.brokers],
     clientId: kafka.clientId,
     ...(kafka.ssl === undefined ? {} : { ssl: kafka.ssl }),
     ...(kafka.sasl === undefined ? {} : { sasl: kafka.sasl }),
-    connectionTimeout: 3_000,
-    requestTimeout: 12_000,
+    connectionTimeout: Math.min(3_000, requestTimeoutMs),
+    requestTimeout: requestTimeoutMs,
     enforceRequestTimeout: true,
-    retry: CLIENT_RETRY,
+    retry,
     logLevel: logLevel.WARN,
     logCreator: () => (entry: LogEntry) => {
       const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...rest } = entry.log;

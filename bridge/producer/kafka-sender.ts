@@ -1,8 +1,8 @@
-import { Kafka, type LogEntry } from 'kafkajs';
-import { logLevel } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import type { ResolvedProducer } from '../config/resolve-producer.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { messageOf } from '../errors.js';
+import { kafkaClient } from '../intake/kafka-client.js';
 import { quietKafkajs } from '../intake/kafkajs-patches.js';
 import type { Logger } from '../observe/logger.js';
 import { within } from '../timing.js';
@@ -62,21 +62,7 @@ export class KafkaSender implements Sender {
     quietKafkajs();
     this.#sequences = new Sequences(codecOf(producer.compression), () => this.#newProducerId());
     this.#requestTimeoutMs = producer.requestTimeoutMs;
-    this.#kafka = new Kafka({
-      brokers: [...kafka.brokers],
-      clientId: kafka.clientId,
-      ...(kafka.ssl === undefined ? {} : { ssl: kafka.ssl }),
-      ...(kafka.sasl === undefined ? {} : { sasl: kafka.sasl }),
-      connectionTimeout: Math.min(3_000, producer.requestTimeoutMs),
-      requestTimeout: producer.requestTimeoutMs,
-      enforceRequestTimeout: true,
-      retry: RETRY,
-      logLevel: logLevel.WARN,
-      logCreator: () => (entry: LogEntry) => {
-        const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...rest } = entry.log;
-        logger.debug({ kafkajs: rest }, message);
-      },
-    } as ConstructorParameters<typeof Kafka>[0]);
+    this.#kafka = kafkaClient(kafka, logger, { requestTimeoutMs: producer.requestTimeoutMs, retry: RETRY });
     this.#metadataMaxAgeMs = metadataMaxAgeMs;
     this.#cluster = clusterOf(this.#kafka, metadataMaxAgeMs);
   }

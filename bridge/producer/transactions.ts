@@ -1,5 +1,6 @@
-import { Kafka, logLevel, type LogEntry } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { BridgeError, messageOf } from '../errors.js';
+import { kafkaClient } from '../intake/kafka-client.js';
 import { quietKafkajs } from '../intake/kafkajs-patches.js';
 import { delay, within } from '../timing.js';
 import { resultOfError } from './broker-answers.js';
@@ -52,21 +53,10 @@ export class Transactions {
     quietKafkajs();
     this.#options = options;
     const { kafka, logger, producer } = options;
-    this.#kafka = new Kafka({
-      brokers: [...kafka.brokers],
-      clientId: kafka.clientId,
-      ...(kafka.ssl === undefined ? {} : { ssl: kafka.ssl }),
-      ...(kafka.sasl === undefined ? {} : { sasl: kafka.sasl }),
-      connectionTimeout: Math.min(3_000, producer.requestTimeoutMs),
-      requestTimeout: Math.min(REQUEST_MS, producer.requestTimeoutMs),
-      enforceRequestTimeout: true,
+    this.#kafka = kafkaClient(kafka, logger, {
+      requestTimeoutMs: Math.min(REQUEST_MS, producer.requestTimeoutMs),
       retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 0 },
-      logLevel: logLevel.WARN,
-      logCreator: () => (entry: LogEntry) => {
-        const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...rest } = entry.log;
-        logger.debug({ kafkajs: rest }, message);
-      },
-    } as ConstructorParameters<typeof Kafka>[0]);
+    });
   }
 
   /**
