@@ -134,12 +134,14 @@ function byGradient(
   if (usualMs / shortMs > 2) usualMs *= 0.95;
   const seen = { ...state, usualMs, steps, fresh: 0, changedAt: nowMs };
   const value = clamp(state.value ?? options.initial, options);
-  // Where only half of it is used, the limit is not what the times tell of.
-  if (inFlight < value / 2) return { state: seen };
   const gradient = Math.max(STEEPEST, Math.min(1, (TOLERANCE * usualMs) / shortMs));
+  // Where only half of it is used, the limit is not what the times tell of: it only comes back to where it began.
+  const isCalm = inFlight < value / 2;
+  if (isCalm && (gradient < 1 || value >= options.initial)) return { state: seen };
   if (gradient < 1 && state.cutting) return { state: seen };
   const queue = Math.max(options.minimum / 2, Math.sqrt(value));
-  const next = clamp(value * (1 - SMOOTHING) + (value * gradient + queue) * SMOOTHING, options);
+  const stepped = clamp(value * (1 - SMOOTHING) + (value * gradient + queue) * SMOOTHING, options);
+  const next = isCalm ? Math.min(stepped, options.initial) : stepped;
   const after = { ...seen, value: next, cutting: next < value };
   if (Math.floor(next) === Math.floor(value)) return { state: after };
   return { state: after, why: `${ms(shortMs)} from start to end, usually ${ms(usualMs)}` };

@@ -125,3 +125,12 @@ test('handlers of 300 ms on idle workers bring a low limit back to where it bega
 test('a slow handler on idle workers does not lower the limit', (t) => {
   t.is(limitOf(run(OPTIONS, UNMOVED, 500, 3_000, 120, 0), OPTIONS), 100);
 });
+
+test('gradient: a low limit that is hardly used comes back to where it began, and no further', (t) => {
+  const options = { ...OPTIONS, limit: 'gradient' as const };
+  let state: LimitState = { ...UNMOVED, value: 10, usualMs: 50, steps: 100 };
+  const seen = { inFlight: 2, bound: false, responseMs: 50, waitMs: 0 };
+  for (let second = 0; second < 300; second++)
+    state = moved(observed(state, 20), seen, options, second * 1_000).state;
+  t.is(limitOf(state, options), 100);
+});
