@@ -1,4 +1,5 @@
 import type { RecordInfo } from '../workflows/contract.js';
+import { utf8Text } from './utf8.js';
 
 export type { RecordInfo } from '../workflows/contract.js';
 
@@ -42,19 +43,12 @@ export function lastHeader(headers: RawHeaders, name: string): Buffer | undefine
   return Array.isArray(value) ? (value as readonly Buffer[]).at(-1) : (value as Buffer | undefined);
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /**
  * Bytes as text, without loss: what is not UTF-8 or contains a control character becomes `~hex:<hex>`, since two
  * different byte strings must never become one text. For the same reason a text that itself begins with `~hex:` does.
  */
 export function textOf(bytes: Buffer): string {
-  let text: string | undefined;
-  try {
-    text = utf8.decode(bytes);
-  } catch {
-    text = undefined;
-  }
+  const text = utf8Text(bytes);
   const verbatim =
     // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
     text !== undefined && !/[\u0000-\u001f\u007f-\u009f]/.test(text) && !text.startsWith('~hex:');

@@ -1,6 +1,7 @@
 import { oneLine as safeLine } from '../intake/one-line.js';
 import type { RecordOutcome } from '../operate/record-outcome.js';
-import { headersOf, plainText, type RecordView } from '../operate/tail/record-view.js';
+import { headersOf, type RecordView } from '../operate/tail/record-view.js';
+import { utf8Text } from '../utf8.js';
 import { textOf, type SourceRecord } from '../record.js';
 import { painted, paintedState, timeText } from './output.js';
 
@@ -81,7 +82,7 @@ function keyText(key: Buffer | null): string {
 
 function keyOf(key: Buffer | null): { readonly key?: string | null; readonly keyBase64?: string } {
   if (key === null) return { key: null };
-  const text = plainText(key);
+  const text = utf8Text(key);
   return text === undefined ? { keyBase64: key.toString('base64') } : { key: text };
 }
 

@@ -1,11 +1,10 @@
 import { fieldName, shown } from './problems.js';
 import type { ResolvedRoute } from './resolved.js';
-import { isObject } from './rules.js';
+import { isObject, MAX_TOPIC } from './rules.js';
 import { topicMatcher } from './topic-pattern.js';
 import type { Route } from './types.js';
 
 const SUFFIX = '.dlq';
-const MAX_TOPIC = 249;
 
 /** The topic that a dead letter of a record from `topic` is published to; undefined where there is none. */
 export function deadLetterTopicFor(

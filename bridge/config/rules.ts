@@ -101,3 +101,11 @@ export function isHostAndPort(value: unknown): value is string {
   const match = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/@,]+):(\d{1,5})$/.exec(value);
   return match !== null && Number(match[1]) > 0 && Number(match[1]) < 65_536;
 }
+
+/** What a topic's name may have at most. */
+export const MAX_TOPIC = 249;
+
+export function isTopicName(value: unknown): value is string {
+  if (typeof value !== 'string' || value.length > MAX_TOPIC || value === '.' || value === '..') return false;
+  return /^[A-Za-z0-9._-]+$/.test(value);
+}

@@ -14,6 +14,7 @@ import {
   isCleanText,
   isObject,
   isText,
+  isTopicName,
   isWellFormed,
   listOf,
   age,
@@ -34,9 +35,6 @@ const decoder = orFields(
   (value) => typeof value === 'function' || (typeof value === 'string' && CODECS.includes(value)),
   fields(registry),
 );
-
-const isTopicName = (value: unknown): boolean =>
-  typeof value === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(value) && value !== '.' && value !== '..';
 
 const topic = rule(
   (value) =>

@@ -3,11 +3,12 @@ import type { Kafka, KafkaMessage } from 'kafkajs';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { BridgeError, messageOf } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
-import { clusterOf, type Cluster, type ClusterBroker } from '../producer/kafkajs-cluster.js';
+import { clusterOf, leaveCluster, type Cluster } from '../producer/kafkajs-cluster.js';
 import type { SourceRecord } from '../record.js';
-import { delay, within } from '../timing.js';
+import { delay } from '../timing.js';
 import { KafkaAdmin } from './kafka-admin.js';
 import { kafkaClient } from './kafka-client.js';
+import { fetchCommitted, type FetchedPartition } from './kafka-fetch.js';
 import { recordOf } from './kafka-record.js';
 import { patchKafkajs } from './kafkajs-patches.js';
 import { LogPositions, type Fetched } from './log-positions.js';
@@ -22,7 +23,6 @@ const FETCH_BYTES = 4 * 1024 * 1024;
 /** How often it is asked for partitions that have come to the topic, and for leaders that have moved. */
 const METADATA_MS = 10_000;
 const AGAIN_MS = 500;
-const LEAVE_MS = 1_000;
 
 /** How Kafka is reached. */
 export type KafkaAccess = Pick<ResolvedConfig['kafka'], 'brokers' | 'clientId' | 'ssl' | 'sasl'>;
@@ -40,18 +40,6 @@ export interface LogReadOptions {
   readonly patienceMs?: number;
   /** Kafka is away, and why; undefined: it is back. */
   readonly onAway?: (why: string | undefined) => void;
-}
-
-interface FetchingBroker extends ClusterBroker {
-  fetch(request: object): Promise<{
-    readonly responses: readonly { readonly partitions: readonly FetchedPartition[] }[];
-  }>;
-}
-
-interface FetchedPartition {
-  readonly partition: number;
-  readonly lastStableOffset: string;
-  readonly messages: readonly KafkaMessage[];
 }
 
 /** kafkajs's own: without aborted transactions, and without their markers. */
@@ -139,7 +127,7 @@ export class KafkaLog {
       }
     } finally {
       for (const one of underWay.values()) one.catch(() => undefined);
-      await within(cluster.disconnect(), LEAVE_MS, () => undefined).catch(() => undefined);
+      await leaveCluster(cluster);
     }
   }
 
@@ -155,27 +143,10 @@ export class KafkaLog {
     positions: LogPositions,
   ): Promise<readonly [number, Fetched[]]> {
     try {
-      const broker = (await cluster.findBroker({ nodeId: node })) as FetchingBroker;
-      const asked = new Map(partitions.map((partition) => [partition, positions.of(partition)]));
-      const { responses } = await broker.fetch({
-        replicaId: -1,
-        isolationLevel: 1, // committed only
-        maxWaitTime: WAIT_MS,
-        minBytes: 1,
-        maxBytes: FETCH_BYTES,
-        topics: [
-          {
-            topic,
-            partitions: [...asked].map(([partition, offset]) => ({
-              partition,
-              fetchOffset: offset.toString(),
-              maxBytes: FETCH_BYTES,
-            })),
-          },
-        ],
-      });
-      const answers = responses.flatMap((response) => response.partitions);
-      return [node, answers.map((one) => this.#fetchedOf(topic, asked.get(one.partition)!, one))];
+      const from = new Map(partitions.map((partition) => [partition, positions.of(partition)]));
+      const wish = { from, waitMs: WAIT_MS, maxBytes: FETCH_BYTES };
+      const answers = await fetchCommitted(cluster, node, topic, wish);
+      return [node, answers.map((one) => this.#fetchedOf(topic, from.get(one.partition)!, one))];
     } catch (error) {
       throw new ReadFault(node, error);
     }

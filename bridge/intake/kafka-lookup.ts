@@ -2,24 +2,20 @@ import type { Kafka, KafkaMessage } from 'kafkajs';
 import type { ResolvedConfig } from '../config/resolved.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
-import { clusterOf, type Cluster, type ClusterBroker } from '../producer/kafkajs-cluster.js';
+import { clusterOf, leaveCluster, type Cluster } from '../producer/kafkajs-cluster.js';
 import type { Coordinates, SourceRecord } from '../record.js';
 import { within } from '../timing.js';
 import { KafkaAdmin } from './kafka-admin.js';
 import { kafkaClient } from './kafka-client.js';
+import { fetchCommitted } from './kafka-fetch.js';
 import { recordOf } from './kafka-record.js';
 import { patchKafkajs } from './kafkajs-patches.js';
 import type { RecordLookup } from './record-lookup.js';
 
 const METADATA_MAX_AGE_MS = 60_000;
 const ANSWER_MS = 10_000;
-const LEAVE_MS = 1_000;
-/** The batch in which the record stands comes whole, whatever its size (KIP-74); no more than that is wanted. */
+/** The batch in which the record stands comes whole; no more than that is wanted. */
 const FETCH_BYTES = 1;
-/** What an ordinary consumer says that it is, in Kafka's protocol. */
-const NO_REPLICA = -1;
-const READ_COMMITTED = 1;
-
 /** What Kafka says of a record that will not come back. A topic that we no longer may read is as one that is gone. */
 const GONE: ReadonlySet<unknown> = new Set([
   'OFFSET_OUT_OF_RANGE',
@@ -27,21 +23,6 @@ const GONE: ReadonlySet<unknown> = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
 ]);
 const GONE_CODES: ReadonlySet<number> = new Set([3, 29]);
-
-interface FetchingBroker extends ClusterBroker {
-  fetch(request: {
-    readonly replicaId: number;
-    readonly isolationLevel: number;
-    readonly maxWaitTime: number;
-    readonly minBytes: number;
-    readonly maxBytes: number;
-    readonly topics: readonly object[];
-  }): Promise<{
-    readonly responses: readonly {
-      readonly partitions: readonly { readonly messages: readonly KafkaMessage[] }[];
-    }[];
-  }>;
-}
 
 /**
  * Single records, by a fetch each. kafkajs has no assignment by hand: its consumer would need a group for that, which
@@ -119,16 +100,12 @@ export class KafkaLookup implements RecordLookup {
     }
     const leader = place?.leader ?? -1;
     if (leader < 0) throw new Error(`${topic}/${partition} has no leader`);
-    const broker = (await cluster.findBroker({ nodeId: leader })) as FetchingBroker;
-    const { responses } = await broker.fetch({
-      replicaId: NO_REPLICA,
-      isolationLevel: READ_COMMITTED,
-      maxWaitTime: 0,
-      minBytes: 0,
+    const fetched = await fetchCommitted(cluster, leader, topic, {
+      from: new Map([[partition, offset]]),
+      waitMs: 0,
       maxBytes: FETCH_BYTES,
-      topics: [{ topic, partitions: [{ partition, fetchOffset: offset.toString(), maxBytes: FETCH_BYTES }] }],
     });
-    return responses.flatMap(({ partitions }) => partitions.flatMap(({ messages }) => messages));
+    return fetched.flatMap(({ messages }) => messages);
   }
 
   async #connected(): Promise<Cluster> {
@@ -140,7 +117,6 @@ export class KafkaLookup implements RecordLookup {
   async #leave(): Promise<void> {
     const connecting = this.#cluster;
     this.#cluster = undefined;
-    const leaving = connecting?.then((cluster) => cluster.disconnect());
-    if (leaving) await within(leaving, LEAVE_MS, () => undefined).catch(() => undefined);
+    await connecting?.then(leaveCluster).catch(() => undefined);
   }
 }

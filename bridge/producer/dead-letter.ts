@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
+import { MAX_TOPIC } from '../config/rules.js';
 import { oneLine } from '../intake/one-line.js';
 import { decodeBody, encodeBody } from './record-body.js';
 
 /** Of a record that is too large, so much of its key, its value and each of its headers goes into the dead letter. */
 const KEPT_BYTES = 16 * 1024;
 const MAX_HEADERS = 20;
-const MAX_TOPIC = 249;
 
 /** The topic of a topic's dead letters. `undefined`: there is none, or it would have no valid name. */
 export function deadLetterTopicOf(topic: string, suffix: string | false): string | undefined {

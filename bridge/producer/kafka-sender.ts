@@ -10,6 +10,7 @@ import { resultOfError } from './broker-answers.js';
 import { codecOf } from './codecs.js';
 import {
   clusterOf,
+  leaveCluster,
   sendProduce,
   type Cluster,
   type ClusterBroker,
@@ -128,8 +129,7 @@ export class KafkaSender implements Sender {
     this.#closed = true;
     // A question that is under way would connect once more behind the disconnect, and keep the process alive.
     await within<unknown>(Promise.allSettled(this.#asking), CLOSE_MS, () => undefined);
-    // It waits for what is under way, which a broker that hangs never answers.
-    await within<void>(this.#cluster.disconnect(), CLOSE_MS, () => undefined).catch(() => undefined);
+    await leaveCluster(this.#cluster);
   }
 
   /** The leader, where nothing is to be asked and nothing to be connected: nearly always, and then without waiting. */

@@ -1,14 +1,11 @@
-import type { Priority } from '../config/types.js';
+import { isTopicName } from '../config/rules.js';
 import { BridgeError } from '../errors.js';
+import { PRIORITIES } from '../priority.js';
 import type { ProducerMessage } from './producer-options.js';
-
-const TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
-const PRIORITIES: ReadonlySet<unknown> = new Set<Priority>(['high', 'medium', 'low']);
 
 /** @throws BridgeError `KTB_USAGE`: the caller's own fault */
 function checkTopic(topic: unknown): void {
-  if (typeof topic !== 'string' || !TOPIC.test(topic) || topic === '.' || topic === '..')
-    throw usage('topic', "a topic's name", topic);
+  if (!isTopicName(topic)) throw usage('topic', "a topic's name", topic);
 }
 
 /** Checks what the types can't: a caller in JavaScript, or values from outside. @throws BridgeError `KTB_USAGE` */
@@ -19,7 +16,7 @@ export function checkMessage(message: ProducerMessage): void {
   if (key !== undefined && key !== null && !isBytes(key)) throw usage('key', 'a string, bytes or null', key);
   if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0 && partition < 2 ** 31))
     throw usage('partition', 'a whole number, not negative', partition);
-  if (priority !== undefined && !PRIORITIES.has(priority))
+  if (priority !== undefined && !PRIORITIES.includes(priority))
     throw usage('priority', "'high', 'medium' or 'low'", priority);
   if (timestamp !== undefined && !(Number.isSafeInteger(timestamp) && timestamp >= 0))
     throw usage('timestamp', 'epoch milliseconds', timestamp);

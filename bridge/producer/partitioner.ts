@@ -25,6 +25,11 @@ export function murmur2(key: Uint8Array): number {
   return hash ^ (hash >>> 15);
 }
 
+/** The partition of a key. */
+export function partitionOf(key: Uint8Array, partitions: number): number {
+  return (murmur2(key) & 0x7fffffff) % partitions;
+}
+
 /** How many records without a key go to one partition before the next one's turn: fuller batches. */
 const STICKY = 16;
 
@@ -36,7 +41,7 @@ export class Partitioner {
     partitions: number,
   ): number {
     const key = keyOf(body);
-    if (key !== null) return (murmur2(key) & 0x7fffffff) % partitions;
+    if (key !== null) return partitionOf(key, partitions);
     let turn = this.#turns.get(topic);
     if (!turn) this.#turns.set(topic, (turn = { next: 0 }));
     return Math.floor(turn.next++ / STICKY) % partitions;

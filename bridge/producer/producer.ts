@@ -4,8 +4,8 @@ import { thrownText } from '../intake/one-line.js';
 import { createLogger, type Logger } from '../observe/logger.js';
 import { within } from '../timing.js';
 import { Dispatcher } from './dispatcher.js';
-import { createEncoder } from './encoders/index.js';
-import type { Encoded, Encoder } from './encoders/encoder.js';
+import { EncoderPool } from './encoders/index.js';
+import type { Encoded } from './encoders/encoder.js';
 import { givenHeaders, givesNoneOfOurs, headersOf, type Header, type MessageHeaders } from './headers.js';
 import { KafkaCircuit } from './kafka-circuit.js';
 import { KafkaSender, type KafkaSenderOptions } from './kafka-sender.js';
@@ -61,13 +61,12 @@ const NO_HEADERS: readonly Header[] = [];
 /** Sends records to Kafka: see {@link createProducer}. */
 export class Producer implements AsyncDisposable {
   readonly #config: ResolvedProducerConfig;
-  readonly #options: CreateProducerOptions;
   readonly #parts: ProducerParts;
   readonly #logger: Logger;
   readonly #observer: ProducerObserver;
   readonly #unwatch: (() => void) | undefined;
   readonly #circuit: KafkaCircuit;
-  readonly #encoders = new Map<unknown, Encoder>();
+  readonly #encoders: EncoderPool;
   readonly #turns: Turns;
   #sender: Sender | undefined;
   #spill: Spill | undefined;
@@ -84,15 +83,13 @@ export class Producer implements AsyncDisposable {
     parts: ProducerParts = {},
   ) {
     this.#config = config;
-    this.#options = options;
     this.#parts = parts;
     this.#logger = parts.logger ?? createLogger({ level: config.logLevel, name: 'producer' });
     const metrics = options.metrics && producerMetrics(options.metrics);
     this.#observer = observersOf([options.observer, metrics?.observer].filter((one) => one !== undefined));
     this.#circuit = new KafkaCircuit(config.producer.circuit);
     this.#turns = new Turns(config.producer.buffer.records);
-    // Encoders that can't be are said at once, not at the first event.
-    for (const topic of Object.keys(options.encoders ?? {})) this.#encoderOf(topic);
+    this.#encoders = new EncoderPool(options.encoder ?? 'json', options.encoders ?? {});
     this.#unwatch = metrics?.watch(() => this.status);
   }
 
@@ -246,7 +243,7 @@ export class Producer implements AsyncDisposable {
       this.#accept({ ...message, value }, added, eventType, ending);
     const refuse = (error: unknown): void => this.#unencodable(message, event, error, ending);
     try {
-      const encoded = this.#encoderOf(topic)(event, { topic, key: bytesOf(key), headers });
+      const encoded = this.#encoders.encoderOf(topic)(event, { topic, key: bytesOf(key), headers });
       return encoded instanceof Promise ? encoded.then(take).catch(refuse) : take(encoded);
     } catch (error) {
       refuse(error);
@@ -348,14 +345,6 @@ export class Producer implements AsyncDisposable {
       return;
     }
     this.#accept({ ...message, value: shownOf(event) }, [], undefined, ending, thrownText(error));
-  }
-
-  #encoderOf(topic: string): Encoder {
-    const { encoders = {}, encoder = 'json' } = this.#options;
-    const option = Object.hasOwn(encoders, topic) ? encoders[topic]! : encoder;
-    let created = this.#encoders.get(option);
-    if (!created) this.#encoders.set(option, (created = createEncoder(option)));
-    return created;
   }
 
   async #close(timeoutMs: number): Promise<void> {

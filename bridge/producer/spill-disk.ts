@@ -1,5 +1,6 @@
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../sync-folder.js';
 
 /** The file under the spill file. Every call may fail: a disk is full, a volume is gone. */
 export interface SpillDisk {
@@ -46,15 +47,4 @@ export async function openSpillDisk(dir: string): Promise<SpillDisk> {
     truncate: (length) => file.truncate(length),
     close: () => file.close(),
   };
-}
-
-/** A new file's name is durable only then. Windows has no such thing. */
-async function syncFolder(dir: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(dir, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

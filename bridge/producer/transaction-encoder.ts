@@ -1,6 +1,5 @@
 import type { ResolvedProducer } from '../config/resolve-producer.js';
-import { createEncoder } from './encoders/index.js';
-import type { Encoder } from './encoders/encoder.js';
+import { EncoderPool } from './encoders/index.js';
 import { headersOf, type Header, type MessageHeaders } from './headers.js';
 import { bytesOf, checkMessage } from './message.js';
 import { loadTracer, type Tracer } from './trace.js';
@@ -16,12 +15,11 @@ export interface TransactionRecord {
 
 /** Encodes events as `Producer.sendEvent` does. What can't be encoded is an error here: its whole transaction is not sent. */
 export class TransactionEncoder {
-  readonly #options: Pick<ResolvedProducer, 'encoder' | 'encoders'>;
-  readonly #encoders = new Map<unknown, Encoder>();
+  readonly #encoders: EncoderPool;
   #tracer: Promise<Tracer> | undefined;
 
-  constructor(options: Pick<ResolvedProducer, 'encoder' | 'encoders'>) {
-    this.#options = options;
+  constructor({ encoder, encoders }: Pick<ResolvedProducer, 'encoder' | 'encoders'>) {
+    this.#encoders = new EncoderPool(encoder, encoders);
   }
 
   /** @throws BridgeError `KTB_USAGE`, `KTB_RECORD` */
@@ -33,7 +31,7 @@ export class TransactionEncoder {
   ): Promise<TransactionRecord> {
     checkMessage({ topic, key, value: null, headers });
     const keyBytes = bytesOf(key);
-    const encode = this.#encoderOf(topic);
+    const encode = this.#encoders.encoderOf(topic);
     const encoded = event === null ? { value: null } : await encode(event, { topic, key: keyBytes, headers });
     const { value, headers: added = [], eventType } = encoded;
     this.#tracer ??= loadTracer();
@@ -41,13 +39,5 @@ export class TransactionEncoder {
     const active = (await this.#tracer).active();
     const own = headersOf(headers, { timestampMs, eventType }, active);
     return { topic, key: keyBytes, value, headers: [...own, ...added], timestampMs };
-  }
-
-  #encoderOf(topic: string): Encoder {
-    const { encoder, encoders } = this.#options;
-    const option = Object.hasOwn(encoders, topic) ? encoders[topic]! : encoder;
-    let created = this.#encoders.get(option);
-    if (!created) this.#encoders.set(option, (created = createEncoder(option)));
-    return created;
   }
 }

@@ -3,7 +3,7 @@ import { delay } from '../timing.js';
 import { resultOfError } from './broker-answers.js';
 import type { TopicMetadata } from './kafkajs-cluster.js';
 import type { SentRecord } from './outgoing.js';
-import { murmur2 } from './partitioner.js';
+import { partitionOf } from './partitioner.js';
 import type { TransactionRecord } from './transaction-encoder.js';
 import type { PlacedRecord, TransactionCluster, WrittenPartition } from './transaction-session.js';
 
@@ -26,7 +26,8 @@ export async function placedRecords(
   return records.map((record) => {
     const { topic, key } = record;
     const partitions = metadata.get(topic)!;
-    const partition = (key === null ? turn : murmur2(key) & 0x7fffffff) % partitions.length;
+    const { length } = partitions;
+    const partition = key === null ? turn % length : partitionOf(key, length);
     const leader = partitions.find(({ partitionId }) => partitionId === partition)?.leader ?? -1;
     if (leader < 0) throw new Error(`partition ${partition} of ${topic} has no leader`);
     return { ...record, partition, leader };

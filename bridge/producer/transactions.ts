@@ -4,7 +4,7 @@ import { kafkaClient } from '../intake/kafka-client.js';
 import { quietKafkajs } from '../intake/kafkajs-patches.js';
 import { delay, within } from '../timing.js';
 import { resultOfError } from './broker-answers.js';
-import { clusterOf } from './kafkajs-cluster.js';
+import { clusterOf, leaveCluster } from './kafkajs-cluster.js';
 import type { KafkaSenderOptions } from './kafka-sender.js';
 import type { SentRecord } from './outgoing.js';
 import { SendError } from './send-error.js';
@@ -166,7 +166,7 @@ export class Transactions {
       await cluster.refreshMetadata();
       return cluster;
     } catch (error) {
-      await leave(cluster);
+      await leaveCluster(cluster);
       throw error;
     }
   }
@@ -174,7 +174,7 @@ export class Transactions {
   async #disconnect(): Promise<void> {
     const connected = this.#cluster;
     this.#cluster = undefined;
-    const leaving = connected?.then(leave).catch(() => undefined);
+    const leaving = connected?.then(leaveCluster).catch(() => undefined);
     if (leaving) await within<void>(leaving, CLOSE_MS, () => undefined);
   }
 }
@@ -194,9 +194,4 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
   return within<T>(work, ANSWER_MS, () => {
     throw new Error(`Kafka has not answered within ${ANSWER_MS} ms`);
   });
-}
-
-/** It waits for what is under way, which a broker that hangs never answers. */
-async function leave(cluster: TransactionCluster): Promise<void> {
-  await within<void>(cluster.disconnect(), CLOSE_MS, () => undefined).catch(() => undefined);
 }

@@ -1,6 +1,7 @@
 import { compilePointer } from '../../intake/json-pointer.js';
 import { oneLine } from '../../intake/one-line.js';
 import type { ProducerMessage } from '../../producer/producer-options.js';
+import { utf8Text } from '../../utf8.js';
 import { memberText } from './json-member.js';
 
 /** How a line becomes a record. */
@@ -31,7 +32,6 @@ const OF_TAIL = new Set(['topic', 'offset', 'eventType', 'idempotencyKey', 'rout
 for (const name of ['state', 'reason', 'workflowId', 'runId', 'link', 'first']) OF_TAIL.add(name);
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Told to {@link lineReader}'s caller as a value. */
 class BadLine extends Error {}
@@ -92,11 +92,9 @@ function isBlank(line: Buffer): boolean {
 }
 
 function textOfLine(line: Buffer): string {
-  try {
-    return utf8.decode(line);
-  } catch {
-    throw new BadLine('Expected the line to be UTF-8, got other bytes');
-  }
+  const text = utf8Text(line);
+  if (text === undefined) throw new BadLine('Expected the line to be UTF-8, got other bytes');
+  return text;
 }
 
 function parsed(text: string): unknown {

@@ -2,6 +2,7 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BridgeError, messageOf } from '../../errors.js';
 import type { LinesDone } from './line-window.js';
+import { syncFolder } from '../../sync-folder.js';
 import { lockState } from './state-lock.js';
 
 /** How far a run has come. What was acknowledged after it was written is found in the topic. */
@@ -105,17 +106,6 @@ async function written(path: string, text: string): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-/** A new name is durable only then. Windows has no such thing. */
-async function syncFolder(dir: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(dir, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

@@ -8,6 +8,7 @@ import type { MappedRecord } from '../../intake/mapped-record.js';
 import { thrownText } from '../../intake/one-line.js';
 import { createRecordMapper } from '../../intake/record-mapper.js';
 import type { RawHeaders, SourceRecord } from '../../record.js';
+import { utf8Text } from '../../utf8.js';
 
 /** A record as it is shown. */
 export interface RecordView {
@@ -23,17 +24,6 @@ export interface RecordView {
   readonly route: string | undefined;
   /** Why it is a bad record: undecodable, without a route, with a key that can't be. */
   readonly error: string | undefined;
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** The bytes as text, where they are nothing else. */
-export function plainText(bytes: Buffer): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Shows records as the bridge sees them; without a configuration, or a route, JSON and text. A bad record throws nothing. */
@@ -86,7 +76,7 @@ async function decodedBy(
 
 /** JSON, else text, else nothing. */
 function anything(value: Buffer): unknown {
-  const text = plainText(value);
+  const text = utf8Text(value);
   if (text === undefined) return undefined;
   try {
     return JSON.parse(text) as unknown;
@@ -96,7 +86,7 @@ function anything(value: Buffer): unknown {
 }
 
 function jsonText(value: Buffer | null, event: unknown): string | undefined {
-  const text = value === null || event === undefined ? undefined : plainText(value);
+  const text = value === null || event === undefined ? undefined : utf8Text(value);
   if (text === undefined || /[\r\n]/.test(text)) return undefined;
   try {
     JSON.parse(text);
@@ -115,7 +105,7 @@ export function headersOf(headers: RawHeaders): {
   const base64 = Object.create(null) as Record<string, string | readonly string[]>;
   for (const name of Object.keys(headers)) {
     const values = ([] as Buffer[]).concat(headers[name] as Buffer | Buffer[]);
-    const texts = values.map(plainText);
+    const texts = values.map(utf8Text);
     const [one, into] = texts.every((each) => each !== undefined)
       ? [texts as string[], text]
       : [values.map((each) => each.toString('base64')), base64];

@@ -1,6 +1,7 @@
 import { compilePointer } from '../../intake/json-pointer.js';
 import type { RawHeaders } from '../../record.js';
-import { plainText, type RecordView } from './record-view.js';
+import { utf8Text } from '../../utf8.js';
+import type { RecordView } from './record-view.js';
 
 /** Which records are shown: those for which all of it holds. */
 export interface TailFilter {
@@ -32,7 +33,7 @@ export function tailFilter(filter: TailFilter): (view: RecordView) => boolean {
 }
 
 function is(bytes: Buffer | null | undefined, text: string): boolean {
-  return bytes !== null && bytes !== undefined && plainText(bytes) === text;
+  return bytes !== null && bytes !== undefined && utf8Text(bytes) === text;
 }
 
 function hasHeader(headers: RawHeaders, name: string, value: string): boolean {
