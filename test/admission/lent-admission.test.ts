@@ -138,7 +138,14 @@ test('over any interleaving no slot is lost: each is with a permit, or was given
       const heap = new Heap(1_000);
       const admission = new QueueAdmission(4, heap);
       await play(admission, all);
+      // One that had its slot when the gate was shut in the same turn waits with it: so all are let through first.
+      for (const reason of ['a', 'b']) {
+        admission.lift(reason);
+        admission.lowerFloor(reason);
+      }
+      admission.setLimit(1_000);
       await turn(3);
+      if (admission.state().waiting > 0) throw new Error('with an open gate one still waits');
       // The steps release as `settled` and `returned` only.
       if (1_000 - heap.left !== admission.state().inFlight)
         throw new Error(`${1_000 - heap.left} slots are out, with ${admission.state().inFlight} in flight`);
