@@ -7,6 +7,7 @@ import type {
   ProducerOptions,
   SpillOptions,
 } from './producer-types.js';
+import { withDefaults } from './with-defaults.js';
 
 /** The producer's options with every default in place. */
 export interface ResolvedProducer extends Required<Omit<ProducerOptions, 'buffer' | 'circuit' | 'spill'>> {
@@ -18,28 +19,12 @@ export interface ResolvedProducer extends Required<Omit<ProducerOptions, 'buffer
 
 /** Of validated options; frozen. */
 export function producerOf(given: ProducerOptions = {}, baseDir: string): ResolvedProducer {
-  const defaults = DEFAULTS.producer;
+  const { buffer, circuit, spill, ...plain } = given;
+  const { buffer: ofBuffer, circuit: ofCircuit, spill: ofSpill, ...defaults } = DEFAULTS.producer;
   return deepFreeze({
-    compression: given.compression ?? defaults.compression,
-    lingerMs: given.lingerMs ?? defaults.lingerMs,
-    batchBytes: given.batchBytes ?? defaults.batchBytes,
-    requestTimeoutMs: given.requestTimeoutMs ?? defaults.requestTimeoutMs,
-    deliveryTimeoutMs: given.deliveryTimeoutMs ?? defaults.deliveryTimeoutMs,
-    buffer: {
-      records: given.buffer?.records ?? defaults.buffer.records,
-      bytes: given.buffer?.bytes ?? defaults.buffer.bytes,
-    },
-    mediumWaitMs: given.mediumWaitMs ?? defaults.mediumWaitMs,
-    circuit: {
-      failures: given.circuit?.failures ?? defaults.circuit.failures,
-      halfOpenAfterMs: given.circuit?.halfOpenAfterMs ?? defaults.circuit.halfOpenAfterMs,
-    },
-    deadLetterSuffix: given.deadLetterSuffix ?? defaults.deadLetterSuffix,
-    encoder: given.encoder ?? defaults.encoder,
-    encoders: given.encoders ?? defaults.encoders,
-    spill: given.spill && {
-      dir: path.resolve(baseDir, given.spill.dir),
-      maxBytes: given.spill.maxBytes ?? defaults.spill.maxBytes,
-    },
+    ...withDefaults<Omit<ResolvedProducer, 'buffer' | 'circuit' | 'spill'>>(defaults, plain),
+    buffer: withDefaults<ResolvedProducer['buffer']>(ofBuffer, buffer),
+    circuit: withDefaults<ResolvedProducer['circuit']>(ofCircuit, circuit),
+    spill: spill && { dir: path.resolve(baseDir, spill.dir), maxBytes: spill.maxBytes ?? ofSpill.maxBytes },
   });
 }
