@@ -7,6 +7,7 @@ import { kafkaExchange } from '../faults/wire.js';
 import { createTopic, kafkaClient, readAll } from '../helpers/kafka.js';
 import { proxiedBroker, type ProxiedBroker } from '../helpers/proxied-broker.js';
 import { unique } from '../helpers/stack.js';
+import { until } from '../helpers/until.js';
 
 const PRODUCE = 0;
 
@@ -101,8 +102,10 @@ test.serial(
     t.teardown(() => producer.close());
     await plain.connect();
     const stop = new AbortController();
-    const load = async (send: (value: string) => Promise<unknown>): Promise<string[]> => {
-      const acknowledged: string[] = [];
+    const load = async (
+      send: (value: string) => Promise<unknown>,
+      acknowledged: string[] = [],
+    ): Promise<string[]> => {
       const sends: Promise<void>[] = [];
       for (let index = 0; !stop.signal.aborted; index++) {
         const value = String(index);
@@ -113,12 +116,19 @@ test.serial(
       return acknowledged;
     };
     const theirs = load((value) => plain.send({ topic: plainTopic, messages: [{ value }] }));
-    const ours = load((value) => producer.send({ topic, key: String(Number(value) % 11), value }));
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const soFar: string[] = [];
+    const ours = load((value) => producer.send({ topic, key: String(Number(value) % 11), value }), soFar);
+    const acknowledging = (count: number) =>
+      until(() => soFar.length, {
+        what: `${count} records to be acknowledged`,
+        accept: (seen) => seen >= count,
+      });
+    await acknowledging(50);
     server.signal('SIGSTOP');
     await new Promise((resolve) => setTimeout(resolve, 25_000));
+    const before = soFar.length;
     server.signal('SIGCONT');
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await acknowledging(before + 100);
     stop.abort();
     const acknowledged = await ours;
     t.true(acknowledged.length > 500);
